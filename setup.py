@@ -1,0 +1,5 @@
+"""Installation; every setting stands in pyproject.toml."""
+
+from setuptools import setup
+
+setup()

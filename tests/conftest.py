@@ -1,0 +1,82 @@
+"""What tests may ask for: real servers; and what is demanded of each: no unnoticed warning."""
+
+import itertools
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from logging.handlers import BufferingHandler
+from pathlib import Path
+
+import pytest
+
+from tests.missing import MOSQUITTO, POSTGRES, missing, tell_what_did_not_run
+from tests.mosquitto import Broker, find_mosquitto
+from tests.postgres import PostgresServer, find_postgres, running_postgres
+
+# A test run that is asked to end stops its servers first, as it does after Ctrl+C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+database_numbers = itertools.count(1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    tell_what_did_not_run(terminalreporter)
+
+
+@pytest.fixture(autouse=True)
+def no_unannounced_warning(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that logs a warning, unless it takes `caplog` to look at the log itself."""
+    if "caplog" in request.fixturenames:
+        yield
+        return
+    kept = BufferingHandler(sys.maxsize)
+    kept.setLevel(logging.WARNING)
+    logging.getLogger("cw_mqtt").addHandler(kept)
+    yield
+    logging.getLogger("cw_mqtt").removeHandler(kept)
+    warnings = [record.getMessage() for record in kept.buffer]
+    assert not warnings, "a test that expects warnings takes `caplog`"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A running Mosquitto of this test alone."""
+    mosquitto = find_mosquitto() or missing(MOSQUITTO)
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    broker = Broker(mosquitto, folder)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL of this test alone, which may stop and start it."""
+    with running_postgres(find_postgres() or missing(POSTGRES)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL for all tests; never to be stopped by one of them."""
+    with running_postgres(find_postgres() or missing(POSTGRES)) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(shared_postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh empty database."""
+    name = f"test_{next(database_numbers)}"
+    shared_postgres.execute(f"CREATE DATABASE {name}")
+    yield shared_postgres.database_url(name)
+    shared_postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Runs the test once for each kind of database: None is SQLite in `data_dir`."""
+    return request.getfixturevalue("postgres_url") if request.param == "postgresql" else None

@@ -1,0 +1,36 @@
+"""A real Mosquitto for one test."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from tests.program import Program, free_port
+
+# `user root` keeps a Mosquitto started by root from becoming another user, who could not read
+# the test's folder; for anybody else it has no effect.
+CONFIGURATION = """\
+listener {port} {host}
+allow_anonymous true
+persistence false
+user root
+"""
+
+
+def find_mosquitto() -> str | None:
+    """Where Mosquitto is; Debian puts it where ordinary users do not look."""
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
+
+
+class Broker(Program):
+    """A Mosquitto for anonymous clients, which forgets everything when it ends."""
+
+    def __init__(self, mosquitto: str, folder: Path) -> None:
+        port = free_port()
+        configuration = folder / "mosquitto.conf"
+        configuration.write_text(CONFIGURATION.format(port=port, host=self.host))
+        super().__init__([mosquitto, "-v", "-c", configuration], folder, port)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut does."""
+        self._end(signal.SIGKILL)

