@@ -1,0 +1,181 @@
+"""The values that travel through the bridge, in the order in which they come to be.
+
+Instants are `*_ts`: seconds since the epoch, UTC. They become dates only where people read them.
+Dataclasses that the journal keeps are read back with their defaults for fields they lack, so a
+new field needs a default and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import ClassVar
+
+JOULES_PER_KWH = 3_600_000
+BLOCK_SIZE = 16
+TAIL_SIZE = 6
+SILENCE_S = 0.045  # a USB adapter splits a burst by up to 16 ms, the next one is 100 ms away
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one read of a receiver's port gave.
+
+    Empty `content` says that the line fell silent after bytes had come (`SILENCE_S`).
+    `opened` is true for the first chunk after the port was opened: what came before is no
+    longer part of the same stream.
+    """
+
+    receiver: str
+    heard_ts: float
+    monotonic_s: float
+    content: bytes
+    opened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A payload that decrypted to plausible values; nothing is proven about its sender yet.
+
+    `padding` is plaintext bytes 10-15, `tail` ciphertext bytes 10-15: a sensor's next packet
+    has this packet's tail as its padding (the chain).
+    """
+
+    power_w: int
+    voltage_v: int
+    battery_mv: int
+    timer_ms: int
+    padding: bytes
+    payload: bytes
+
+    @property
+    def tail(self) -> bytes:
+        """Ciphertext bytes 10-15, which the sensor's next packet repeats as its padding."""
+        return self.payload[-TAIL_SIZE:]
+
+
+class Verdict(StrEnum):
+    """What is known of a payload that was heard."""
+
+    VERIFIED = "verified"  # chains onto the packet before it
+    CONFIRMED = "confirmed"  # was held; a later packet chained onto it
+    SETTLING = "settling"  # proven, but among the first of a boot, whose power is wrong
+    HELD = "held"  # plausible; waits for a packet that proves it
+    UNVERIFIED = "unverified"  # held, and nothing proved it in time
+    DUPLICATE = "duplicate"  # the same payload again within seconds: a radio repeat
+    REPLAYED = "replayed"  # the same payload again, later than any radio repeats it
+    FOREIGN = "foreign"  # proven to come from another sensor that uses the same key
+
+    @property
+    def counts(self) -> bool:
+        """Whether a reading of this verdict is a measure: stored, published, in the totals."""
+        return self in (Verdict.VERIFIED, Verdict.CONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a sensor said at one moment, calibrated, with the verdict on it.
+
+    Only readings whose verdict counts become measures; settling and unverified ones are kept
+    apart in the table `set_aside`.
+    """
+
+    sensor: str
+    ts: int
+    power_w: float
+    voltage_v: int
+    battery_mv: int
+    verdict: Verdict
+    night: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A plausible packet that waits for the next one to prove it.
+
+    `foreign`: it was proven to continue the chain of another sensor under the same key.
+    """
+
+    packet: Packet
+    heard_ts: float
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What is trusted of a sensor's packets, and what waits to be proven.
+
+    `tail`, `timer_ms`, `heard_ts` and `payload` are of the newest proven packet, None before
+    the first. `steps_ms` and `intervals_s` are the newest differences between packets that
+    followed each other without loss. `wrapped` says that the timer passed 2^32 since the boot, so
+    that a small value is no boot; `restarts` counts boots seen.
+    """
+
+    tail: bytes | None = None
+    timer_ms: int | None = None
+    heard_ts: float | None = None
+    payload: bytes | None = None
+    steps_ms: tuple[int, ...] = ()
+    intervals_s: tuple[float, ...] = ()
+    wrapped: bool = False
+    restarts: int = 0
+    held: tuple[Held, ...] = ()
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {
+        "ser_json_bytes": "hex",
+        "val_json_bytes": "hex",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """A sensor's energy total: a start value and what its live measures carried, in joules.
+
+    `loaded` is false until the database was asked what it knows of this sensor; until then the
+    total is incomplete and must not be shown to anybody. `published` says that a total from
+    this journal has been published, so that the broker's retained one is no longer needed.
+    """
+
+    start_j: float = 0.0
+    day_j: float = 0.0
+    night_j: float = 0.0
+    last_ts: int | None = None
+    last_power_w: float = 0.0
+    loaded: bool = False
+    published: bool = False
+
+    @property
+    def total_kwh(self) -> float:
+        """The total in kWh, unrounded."""
+        return (self.start_j + self.day_j + self.night_j) / JOULES_PER_KWH
+
+
+@dataclass(frozen=True, slots=True)
+class SensorState:
+    """Everything the bridge remembers of one sensor; the journal keeps it as JSON.
+
+    `latest` is the newest reading that counts; `seen_ts` is when a proven packet was last heard,
+    settling ones too; `verdicts` counts what was heard, by verdict.
+    """
+
+    sensor: str
+    chain: Chain = Chain()
+    energy: Energy = Energy()
+    latest: Reading | None = None
+    seen_ts: float | None = None
+    verdicts: Mapping[Verdict, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened and is worth telling once, such as `sensor_rebooted`."""
+
+    type: str
+    ts: float
+    sensor: str | None = None
+    text: str = ""
+
+
+def iso_utc(ts: float) -> str:
+    """An instant as people and Home Assistant read it, such as `2026-11-22T22:33:15Z`."""
+    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
