@@ -1,0 +1,1 @@
+"""Settings: `config.yaml` becomes typed, frozen values, or mistakes with their places."""

@@ -1,0 +1,286 @@
+"""Every setting of config.yaml, with its type, limits and default."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretBytes,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from cw_mqtt.config.values import (
+    NightWindow,
+    at_least_one,
+    beside_settings,
+    existing_file,
+    expected,
+    parse_address,
+    parse_database_url,
+    parse_keep,
+    parse_key,
+    parse_night_window,
+    parse_slug,
+    parse_timezone,
+    parse_topic,
+    system_timezone,
+    wrong,
+)
+
+Text = Annotated[str, Field(min_length=1), expected("a text")]
+Host = Annotated[str, Field(pattern=r"^[^\s/@]+$"), expected("a host name or an address")]
+Switch = Annotated[bool, expected("true or false")]
+Count = Annotated[int, Field(ge=1), expected("a whole number from 1")]
+Port = Annotated[int, Field(ge=1, le=65535), expected("a port from 1 to 65535")]
+Amount = Annotated[float, Field(ge=0), expected("a number from 0")]
+Key = Annotated[SecretBytes, BeforeValidator(parse_key)]
+Topic = Annotated[Text, AfterValidator(parse_topic)]
+File = Annotated[Path, AfterValidator(existing_file)]
+Window = Annotated[
+    NightWindow, PlainValidator(parse_night_window), expected('hours such as "22:30-06:30"')
+]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and an unknown name in it is a mistake."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+
+class ReceiverSettings(Section):
+    """Where encrypted packets come in."""
+
+    name: Text
+    port: Text
+    baudrate: Count = 57600
+    format: Literal["auto", "lines", "raw"] = "auto"
+
+
+class PublishSettings(Section):
+    """How often a sensor's readings are published; zeros: every reading."""
+
+    every_s: Amount = 0
+    on_change_w: Amount = 0
+
+
+class SensorSettings(Section):
+    """One sensor; `availability_timeout_s` None is auto, `receivers` None is any."""
+
+    slug: Annotated[Text, AfterValidator(parse_slug)]
+    name: Text
+    key: Key
+    previous_keys: tuple[Key, ...] = ()
+    format: Literal["auto", "v1", "v1.1", "v2"] = "auto"
+    voltage_v: Annotated[
+        float, Field(ge=90, le=280), expected("a number of volts from 90 to 280")
+    ] = 240
+    power_scale: Annotated[float, Field(gt=0), expected("a number above 0")] = 1
+    start_kwh: Amount = 0
+    max_power_w: Annotated[float, Field(gt=0), expected("a number of watts above 0")] = 36000
+    availability_timeout_s: Annotated[
+        float | None,
+        Field(gt=0),
+        expected("auto or a number of seconds above 0"),
+        BeforeValidator(lambda value: None if value == "auto" else value),
+    ] = None
+    publish: PublishSettings = PublishSettings()
+    receivers: tuple[Text, ...] | None = None
+
+
+class CertificateSettings(Section):
+    """A certificate and its key, PEM files."""
+
+    cert: File | None = None
+    key: File | None = None
+
+    @model_validator(mode="after")
+    def _key_needs_cert(self) -> Self:
+        if self.key and not self.cert:
+            raise wrong("a key without its cert; expected both files")
+        return self
+
+
+class TlsSettings(CertificateSettings):
+    """TLS towards the broker; `ca` None trusts what the system trusts."""
+
+    ca: File | None = None
+    verify: Switch = True
+    server_name: Text | None = None
+
+
+class DiscoverySettings(Section):
+    """How Home Assistant finds the sensors by itself."""
+
+    style: Literal["device", "entity", "none"] = "device"
+    prefix: Topic = "homeassistant"
+    birth_topic: Topic = "homeassistant/status"
+
+
+class MqttSettings(Section):
+    """The broker, and what is published there."""
+
+    host: Host = "localhost"
+    port: Port = 1883
+    username: Text | None = None
+    password: SecretStr | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    tls: TlsSettings | None = None
+    transport: Literal["tcp", "websockets"] = "tcp"
+    path: Annotated[str, Field(pattern="^/"), expected("a path such as /mqtt")] = "/mqtt"
+    base_topic: Topic = "citizenwatt"
+    discovery: DiscoverySettings = DiscoverySettings()
+    allow_requests: tuple[Literal["restart", "config/reload", "discovery/republish"], ...] = ()
+
+    @model_validator(mode="after")
+    def _topics_apart(self) -> Self:
+        if self.base_topic == self.discovery.prefix:
+            raise wrong("base_topic and discovery.prefix are the same; expected two topics")
+        return self
+
+
+class DatabaseSettings(Section):
+    """Where measures are kept; `url` None is SQLite in data_dir, `keep_measures` None forever."""
+
+    url: Annotated[str, AfterValidator(parse_database_url)] | None = None
+    password: SecretStr | None = None
+    keep_measures: Annotated[
+        timedelta | None, BeforeValidator(parse_keep), expected('forever, or days as "400 days"')
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_out_of_url(cls, given: Any) -> Any:
+        """A password written in the URL is a secret like any other."""
+        if not isinstance(given, dict) or not isinstance(given.get("url"), str):
+            return given
+        userinfo, at, rest = given["url"].rpartition("@")
+        start, colon, password = userinfo.partition("://")[2].partition(":")
+        if not at or not colon or "password" in given:
+            return given
+        scheme = userinfo.partition("://")[0]
+        return {**given, "url": f"{scheme}://{start}@{rest}", "password": unquote(password)}
+
+
+class WebSettings(Section):
+    """The page and the HTTP API; `tls` None is plain HTTP."""
+
+    host: Host = "0.0.0.0"  # noqa: S104 - every call needs a login
+    port: Port = 8080
+    tls: CertificateSettings | None = None
+    trusted_proxies: tuple[
+        Annotated[str, AfterValidator(parse_address), expected("an IP address")], ...
+    ] = ()
+    max_returned_values: Count = 500
+
+    @field_validator("tls")
+    @classmethod
+    def _no_cert_no_tls(cls, tls: CertificateSettings | None) -> CertificateSettings | None:
+        return tls if tls and tls.cert else None
+
+
+class EnergySettings(Section):
+    """How energy and money are counted."""
+
+    max_gap_s: Annotated[float, Field(gt=0), expected("a number of seconds above 0")] = 300
+    currency: Annotated[
+        str, Field(pattern=r"^[A-Z]{3}$"), expected("three letters such as EUR")
+    ] = "EUR"
+
+
+class JournalSettings(Section):
+    """`relaxed` writes flash memory less; a power cut may cost the last seconds."""
+
+    durability: Literal["full", "relaxed"] = "full"
+
+
+class LoggingSettings(Section):
+    """What is logged, and in which form; `auto` is text on a terminal, else journald's."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "journald", "json"] = "auto"
+
+
+class PriceSettings(Section):
+    """What one tariff costs."""
+
+    eur_per_kwh: Amount
+    eur_per_month: Amount = 0
+
+
+class ProviderSettings(Section):
+    """The prices of one electricity contract, `since` that day (None: always)."""
+
+    name: Text
+    since: Annotated[date | None, expected("a day such as 2025-02-01")] = Field(
+        default=None, alias="from"
+    )
+    current: Switch = False
+    day: PriceSettings
+    night: PriceSettings | None = None
+    night_hours: tuple[Window, ...] = ()
+    threshold_w: Annotated[int, Field(ge=0), expected("a whole number of watts from 0")] = 0
+
+    @model_validator(mode="after")
+    def _night_has_hours(self) -> Self:
+        if (self.night is None) != (not self.night_hours):
+            raise wrong("expected both night and night_hours, or neither")
+        return self
+
+
+class Settings(Section):
+    """All of config.yaml; `mqtt` None publishes nothing, `web` None serves nothing."""
+
+    timezone: Annotated[ZoneInfo, PlainValidator(parse_timezone)] = Field(
+        default_factory=system_timezone
+    )
+    data_dir: Annotated[Path, AfterValidator(beside_settings), Field(validate_default=True)] = Path(
+        "data"
+    )
+    receivers: Annotated[tuple[ReceiverSettings, ...], AfterValidator(at_least_one)]
+    sensors: Annotated[tuple[SensorSettings, ...], AfterValidator(at_least_one)]
+    mqtt: MqttSettings | None = None
+    database: DatabaseSettings = DatabaseSettings()
+    web: WebSettings | None = WebSettings()
+    energy: EnergySettings = EnergySettings()
+    journal: JournalSettings = JournalSettings()
+    logging: LoggingSettings = LoggingSettings()
+    providers: tuple[ProviderSettings, ...] = ()
+
+    @field_validator("web", mode="before")
+    @classmethod
+    def _web_switch(cls, web: object) -> object:
+        """`web: off` and `web: on`."""
+        if web in ("off", "false", False):
+            return None
+        return {} if web in ("on", "true", True) else web
+
+    @field_validator("providers")
+    @classmethod
+    def _current_contract(cls, lines: tuple[ProviderSettings, ...]) -> tuple[ProviderSettings, ...]:
+        """Every line of the current contract says so; the first contract, when none does."""
+        current = {line.name for line in lines if line.current} or {line.name for line in lines[:1]}
+        if len(current) > 1:
+            raise wrong(f"{len(current)} contracts are current; expected one")
+        return tuple(line.model_copy(update={"current": line.name in current}) for line in lines)
+
+    def contract_on(self, day: date) -> ProviderSettings | None:
+        """The current contract's prices and hours on a local day; None before its first line."""
+        begun = [p for p in self.providers if p.current and (p.since or day) <= day]
+        return max(begun, key=lambda line: line.since or date.min, default=None)

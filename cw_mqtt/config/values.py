@@ -1,0 +1,171 @@
+"""Single values as people write them in config.yaml, turned into what the bridge works with.
+
+A text that cannot be one raises pydantic's custom error, which says what was expected and never
+what was found: the loader adds that, unless it is a secret.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError, ValidationInfo, WrapValidator
+from pydantic_core import PydanticCustomError
+
+Entry = TypeVar("Entry")
+
+KEY_BYTES = 16
+SECONDS_A_DAY = 86_400
+KEY_PROBLEM = "expected 32 hex digits in quotes, or 16 bytes as 0-1-2-...-15"
+
+
+@dataclass(frozen=True, slots=True)
+class NightWindow:
+    """A part of each day, in seconds after local midnight; over midnight when it ends earlier."""
+
+    start_s: int
+    end_s: int
+
+
+def wrong(problem: str) -> PydanticCustomError:
+    """The error to raise for a value that cannot be used."""
+    return PydanticCustomError("wrong", "{problem}", {"problem": problem})
+
+
+def expected(words: str) -> WrapValidator:
+    """Say `expected <words>` whatever pydantic finds wrong with the value."""
+
+    def validate(value: object, inner: Callable[[object], Any]) -> Any:
+        try:
+            return inner(value)
+        except (ValidationError, ValueError):
+            raise PydanticCustomError("expected", "expected {words}", {"words": words}) from None
+
+    return WrapValidator(validate)
+
+
+def parse_key(value: object) -> bytes:
+    """An AES key of 16 bytes, written as 32 hex digits or as `0-1-2-...-15`."""
+    if isinstance(value, bytes) and len(value) == KEY_BYTES:
+        return value
+    text = value if isinstance(value, str) else ""
+    if re.fullmatch(r"[0-9a-fA-F]{32}", text):
+        return bytes.fromhex(text)
+    numbers = (
+        [int(n) for n in text.split("-")] if re.fullmatch(r"\d{1,3}(-\d{1,3}){15}", text) else []
+    )
+    if not numbers or max(numbers) > 255:
+        raise wrong(KEY_PROBLEM)
+    return bytes(numbers)
+
+
+def parse_slug(value: str) -> str:
+    """A sensor's name in topics; `bridge` is taken by the bridge's own topics."""
+    if value == "bridge":
+        raise wrong('"bridge" is the name of the bridge\'s own topics; choose another slug')
+    if not re.fullmatch(r"[a-z0-9_-]{1,32}", value):
+        raise wrong("expected 1 to 32 of the characters a-z, 0-9, _ and -")
+    return value
+
+
+def parse_topic(value: str) -> str:
+    """A topic to publish below."""
+    if not value or value.startswith("/") or value.endswith("/") or set("+#\0") & set(value):
+        raise wrong("expected a topic without +, # and without / at its ends")
+    return value
+
+
+def parse_night_window(value: object) -> NightWindow:
+    """`22:30-06:30`, local time."""
+    if isinstance(value, NightWindow):
+        return value
+    match = re.fullmatch(r"(\d{1,2}):([0-5]\d) ?- ?(\d{1,2}):([0-5]\d)", str(value))
+    if match is None:
+        raise ValueError
+    hours, minutes, end_hours, end_minutes = map(int, match.groups())
+    window = NightWindow(hours * 3600 + minutes * 60, end_hours * 3600 + end_minutes * 60)
+    if window.start_s == window.end_s or max(window.start_s, window.end_s) > SECONDS_A_DAY:
+        raise ValueError
+    return window
+
+
+def parse_keep(value: object) -> object:
+    """`forever` becomes None, `400 days` a duration."""
+    if value == "forever":
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,5}) days?", str(value))
+    return timedelta(days=int(match[1])) if match else value
+
+
+def parse_address(value: str) -> str:
+    """An IP address or network."""
+    ipaddress.ip_network(value)
+    return value
+
+
+def parse_database_url(url: str) -> str:
+    """The address of a PostgreSQL database, its password apart."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("postgresql", "postgres") and len(parts.path) > 1
+        usable = usable and parts.port != 0  # reading the port checks it
+    except ValueError:
+        usable = False
+    if not usable:
+        raise wrong("expected postgresql://user@host/database, or no url for SQLite")
+    if parts.password:
+        raise wrong("a password is here and in password; expected one of them")
+    return url
+
+
+def at_least_one(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """A list that may not be empty."""
+    if not entries:
+        raise wrong("expected at least one")
+    return entries
+
+
+def parse_timezone(value: object) -> ZoneInfo:
+    """A zone by its IANA name."""
+    if isinstance(value, ZoneInfo):
+        return value
+    try:
+        return ZoneInfo(str(value))
+    except (LookupError, OSError, ValueError):  # a folder of zones is an OSError
+        raise wrong("expected the name of a time zone, such as Europe/Paris") from None
+
+
+def beside(folder: Path, path: str | Path) -> Path:
+    """A path as meant by a file in this folder. Links stay: certificates behind them change."""
+    expanded = os.path.expanduser(path)  # noqa: PTH111 - Path's raises for an unknown user
+    return (folder / expanded).absolute()
+
+
+def beside_settings(path: Path, info: ValidationInfo) -> Path:
+    """A relative path is meant from the settings file's folder (the context), not from the cwd."""
+    return beside(info.context["folder"] if info.context else Path(), path)
+
+
+def existing_file(path: Path, info: ValidationInfo) -> Path:
+    """A file of certificates or keys, which must be there."""
+    path = beside_settings(path, info)
+    if not path.is_file():
+        raise wrong("expected a file that exists")
+    return path
+
+
+def system_timezone() -> ZoneInfo:
+    """The zone this computer is set to; UTC when it does not say."""
+    name = os.environ.get("TZ", "").lstrip(":")
+    if not name:
+        name = os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
+    try:
+        return ZoneInfo(name)
+    except (LookupError, OSError, ValueError):
+        return ZoneInfo("UTC")

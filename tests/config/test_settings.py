@@ -1,0 +1,126 @@
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.config.values import NightWindow
+from tests.config.conftest import Load
+
+PROVIDERS = """\
+providers:
+  - {name: Old, day: {eur_per_kwh: 0.3}}
+  - {name: Blue, day: {eur_per_kwh: 0.1}}
+  - name: Blue
+    from: 2025-02-01
+    current: true
+    day: {eur_per_kwh: 0.2068, eur_per_month: 15.96}
+    night: {eur_per_kwh: 0.1579}
+    night_hours: ["22:30-06:30", "12:00-14:00"]
+"""
+
+
+def test_all_but_receivers_and_sensors_may_be_left_out(load: Load) -> None:
+    settings = load()
+
+    assert settings.mqtt is None
+    assert settings.database.url is None
+    assert settings.web
+    assert settings.web.port == 8080
+    assert settings.providers == ()
+    assert settings.sensors[0].availability_timeout_s is None
+
+
+def test_a_section_whose_lines_are_all_comments_counts_as_left_out(load: Load) -> None:
+    settings = load("mqtt:\n  # host: broker\nenergy:\n")
+
+    assert settings.mqtt is None
+    assert settings.energy.max_gap_s == 300
+
+
+@pytest.mark.parametrize("switch", ["off", "false"])
+def test_the_web_can_be_switched_off(switch: str, load: Load) -> None:
+    assert load(f"web: {switch}\n").web is None
+
+
+@pytest.mark.parametrize("switch", ["on", "'on'", "true", "{}"])
+def test_the_web_can_be_switched_on(switch: str, load: Load) -> None:
+    assert load(f"web: {switch}\n").web == load().web
+
+
+def test_a_web_certificate_of_nulls_is_plain_http(load: Load) -> None:
+    web = load("web: {tls: {cert: null, key: null}}\n").web
+
+    assert web
+    assert web.tls is None
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("forever", None), ("400 days", timedelta(days=400))]
+)
+def test_measures_are_kept_for_days_or_forever(
+    written: str, kept: timedelta | None, load: Load
+) -> None:
+    assert load(f"database: {{keep_measures: {written}}}\n").database.keep_measures == kept
+
+
+def test_a_protocol_may_be_written_as_a_number(load: Load) -> None:
+    mqtt = load("mqtt: {protocol: 5}\n").mqtt
+
+    assert mqtt
+    assert mqtt.protocol == "5"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_password_in_the_database_url_becomes_a_secret(scheme: str, load: Load) -> None:
+    database = load(f"database: {{url: '{scheme}://cw:a%20b:#@c@db:5433/watt'}}\n").database
+
+    assert database.url == f"{scheme}://cw@db:5433/watt"
+    assert database.password
+    assert database.password.get_secret_value() == "a b:#@c"
+
+
+def test_every_line_of_the_current_contract_is_current(load: Load) -> None:
+    providers = load(PROVIDERS).providers
+
+    assert [(line.name, line.since, line.current) for line in providers] == [
+        ("Old", None, False),
+        ("Blue", None, True),
+        ("Blue", date(2025, 2, 1), True),
+    ]
+
+
+def test_the_first_contract_is_current_when_none_says_so(load: Load) -> None:
+    providers = load(PROVIDERS.replace("current: true", "current: false")).providers
+
+    assert [line.current for line in providers] == [True, False, False]
+
+
+def test_night_hours_are_seconds_after_midnight(load: Load) -> None:
+    night_hours = load(PROVIDERS).providers[2].night_hours
+
+    assert night_hours == (NightWindow(81_000, 23_400), NightWindow(43_200, 50_400))
+
+
+@pytest.mark.parametrize(
+    ("system", "zone"), [("Asia/Tokyo", "Asia/Tokyo"), (":Asia/Tokyo", "Asia/Tokyo"), ("?", "UTC")]
+)
+def test_the_time_zone_is_the_computers_unless_set(
+    system: str, zone: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", system)
+
+    assert load().timezone == ZoneInfo(zone)
+    assert load("timezone: Europe/Paris\n").timezone == ZoneInfo("Europe/Paris")
+
+
+def test_settings_never_show_a_key_or_a_password(load: Load) -> None:
+    settings: Settings = load(
+        "mqtt: {password: canary}\ndatabase: {url: 'postgres://u:canary@h/d'}\n"
+    )
+
+    shown = f"{settings!r} {settings}"
+
+    assert "canary" not in shown
+    assert "x01" not in shown
+    assert "0102" not in shown
