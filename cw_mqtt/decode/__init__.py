@@ -1,0 +1,1 @@
+"""Frames, packets and verified readings: pure, values in, values out."""

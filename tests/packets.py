@@ -1,0 +1,51 @@
+"""The recorded packets: bytes as the sensor's firmware makes them, beside the values they carry."""
+
+import json
+from pathlib import Path
+
+from cw_mqtt.decode.packets import Keyring, SensorKey, read_block
+from cw_mqtt.model import Chain, Chunk, Packet
+
+RECORDED = json.loads((Path(__file__).parent / "data" / "packets.json").read_text())
+KEY = bytes(RECORDED["key"])
+OTHER_KEY = bytes(range(100, 116))
+STREAMS = sorted(RECORDED["streams"])
+START_TS = 1_795_300_000.0
+
+
+def payloads(stream: str = "normal_20_consecutive") -> list[bytes]:
+    """The encrypted packets of a recorded stream."""
+    return [bytes.fromhex(packet["packet_hex"]) for packet in RECORDED["streams"][stream]]
+
+
+def times(stream: str = "normal_20_consecutive") -> list[float]:
+    """When each packet of a recorded stream was sent."""
+    return [START_TS + packet["seconds_after_first"] for packet in RECORDED["streams"][stream]]
+
+
+def powers(stream: str = "normal_20_consecutive") -> list[int]:
+    """The power in each packet of a recorded stream."""
+    return [packet["power_w"] for packet in RECORDED["streams"][stream]]
+
+
+def heard(stream: str = "normal_20_consecutive") -> list[tuple[Packet, float]]:
+    """The packets of a recorded stream, decrypted, each with the time at which it was heard."""
+    decrypt = keyring()._keys[0][1]
+    packets = [read_block(payload, decrypt, 36000) for payload in payloads(stream)]
+    return [(packet, ts) for packet, ts in zip(packets, times(stream), strict=True) if packet]
+
+
+def keyring(*keys: bytes) -> Keyring:
+    """A keyring of sensors a, b, c ... with these keys, or of one with the recorded key."""
+    sensors = zip("abcdefghij", keys or (KEY,), strict=False)
+    return Keyring([SensorKey(sensor, key, 36000) for sensor, key in sensors])
+
+
+def no_chain(_sensor: str) -> Chain:
+    """Nothing is known of any sensor."""
+    return Chain()
+
+
+def chunk(content: bytes, at_s: float = 0.0, *, opened: bool = False) -> Chunk:
+    """Bytes read from receiver `hall` at a moment after the start of the stream."""
+    return Chunk("hall", START_TS + at_s, at_s, content, opened)
