@@ -1,0 +1,1 @@
+"""Energy and tariffs: pure, values in, values out."""

@@ -1,0 +1,81 @@
+"""Energy: each measure carries the energy of the interval that ends at it.
+
+That is (previous power + its power) / 2 x seconds, in the tariff of its own night flag. After a
+gap, and for the first measure, it carries none. The energy of any set of measures is the sum of
+what they carry, so groups add up to the whole.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from cw_mqtt.model import JOULES_PER_KWH, Energy
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one measure carries: joules and the measured time they belong to."""
+
+    energy_j: float
+    seconds: int
+
+
+NOTHING = Carried(0.0, 0)
+
+
+def carry(
+    previous_ts: int, previous_power_w: float, ts: int, power_w: float, max_gap_s: float
+) -> Carried:
+    """What a measure carries after the one before it.
+
+    An interval longer than `max_gap_s` is a gap; a negative one means that the clock was set
+    back: both carry nothing.
+    """
+    seconds = ts - previous_ts
+    if not 0 < seconds <= max_gap_s:
+        return NOTHING
+    return Carried((previous_power_w + power_w) / 2 * seconds, seconds)
+
+
+def add_measure(
+    energy: Energy, ts: int, power_w: float, *, night: bool, max_gap_s: float
+) -> Energy:
+    """The total after one more live measure."""
+    carried = NOTHING
+    if energy.last_ts is not None:
+        carried = carry(energy.last_ts, energy.last_power_w, ts, power_w, max_gap_s)
+    return replace(
+        energy,
+        day_j=energy.day_j + (0.0 if night else carried.energy_j),
+        night_j=energy.night_j + (carried.energy_j if night else 0.0),
+        last_ts=ts,
+        last_power_w=power_w,
+    )
+
+
+def begin_total(
+    history: Iterable[tuple[int, float, int]], start_kwh: float, max_gap_s: float
+) -> Energy:
+    """The total of a sensor from its stored measures: (timestamp, power in W, night), in order."""
+    energy = Energy(start_j=start_kwh * JOULES_PER_KWH)
+    for ts, power_w, night in history:
+        energy = add_measure(energy, ts, power_w, night=night > 0, max_gap_s=max_gap_s)
+    return energy
+
+
+def join_totals(stored: Energy, since: Energy) -> Energy:
+    """The stored total with what live measures carried before it could be loaded."""
+    newest = stored if since.last_ts is None else since
+    return Energy(
+        start_j=stored.start_j,
+        day_j=stored.day_j + since.day_j,
+        night_j=stored.night_j + since.night_j,
+        last_ts=newest.last_ts,
+        last_power_w=newest.last_power_w,
+        loaded=True,
+    )
+
+
+def raise_total(energy: Energy, kwh: float) -> Energy:
+    """The total lifted to `kwh` if it is lower; a published total never goes down."""
+    missing_j = max(0.0, kwh - energy.total_kwh) * JOULES_PER_KWH
+    return replace(energy, start_j=energy.start_j + missing_j)

@@ -1,0 +1,82 @@
+import pytest
+
+from cw_mqtt.measure.energy import (
+    Carried,
+    add_measure,
+    begin_total,
+    carry,
+    join_totals,
+    raise_total,
+)
+from cw_mqtt.model import Energy
+
+HOUR = [(ts, 1000.0, 0) for ts in range(0, 3601, 8)]
+
+
+def add_all(energy, measures):
+    for ts, power_w, night in measures:
+        energy = add_measure(energy, ts, power_w, night=night > 0, max_gap_s=300)
+    return energy
+
+
+@pytest.mark.parametrize(
+    ("ts", "carried"),
+    [
+        (108, Carried(1200.0, 8)),
+        (400, Carried(45000.0, 300)),
+        (401, Carried(0.0, 0)),  # longer than the longest gap
+        (100, Carried(0.0, 0)),  # the same second
+        (99, Carried(0.0, 0)),  # the clock was set back
+    ],
+)
+def test_a_measure_carries_the_interval_that_ends_at_it(ts, carried):
+    assert carry(100, 100.0, ts, 200.0, max_gap_s=300) == carried
+
+
+def test_an_hour_at_a_kilowatt_is_a_kilowatt_hour():
+    assert add_all(Energy(), HOUR).total_kwh == 1.0
+
+
+def test_the_first_measure_carries_nothing():
+    assert add_all(Energy(), [(1000, 500.0, 0)]).total_kwh == 0
+
+
+def test_a_long_silence_adds_nothing():
+    before = add_all(Energy(), HOUR)
+
+    after = add_all(before, [(90_000, 3000.0, 0)])
+
+    assert after.total_kwh == before.total_kwh
+
+
+def test_energy_goes_to_the_tariff_of_the_measure_that_carries_it():
+    energy = add_all(Energy(), [(0, 100.0, 0), (10, 100.0, 1), (30, 100.0, 0)])
+
+    assert (energy.day_j, energy.night_j) == (2000, 1000)
+
+
+def test_a_total_begins_at_the_start_value_plus_the_history():
+    energy = begin_total(HOUR, start_kwh=500, max_gap_s=300)
+
+    assert energy.total_kwh == 501
+
+
+def test_what_was_measured_before_the_stored_total_came_is_added_to_it():
+    stored = begin_total(HOUR, start_kwh=10, max_gap_s=300)
+    since = add_all(Energy(), [(7200, 1000.0, 0), (7236, 1000.0, 0)])
+
+    joined = join_totals(stored, since)
+
+    assert joined.total_kwh == pytest.approx(11.01)
+    assert (joined.loaded, joined.last_ts) == (True, 7236)
+
+
+def test_the_next_measure_joins_the_stored_one():
+    joined = join_totals(begin_total(HOUR, 0, 300), Energy())
+
+    assert add_all(joined, [(3636, 1000.0, 0)]).total_kwh == pytest.approx(1.01)
+
+
+@pytest.mark.parametrize(("kwh", "total_kwh"), [(0.5, 1.0), (1.0, 1.0), (7.25, 7.25)])
+def test_a_total_is_raised_and_never_lowered(kwh, total_kwh):
+    assert raise_total(add_all(Energy(), HOUR), kwh).total_kwh == total_kwh
