@@ -1,0 +1,288 @@
+"""One frame's journey. Read this first.
+
+    chunk -> payload (decode.framing) -> packet (decode.packets) -> verdict (decode.verify)
+          -> reading -> energy total (measure.energy) -> journal, committed -> the sinks wake
+
+Receivers hand their chunks over from their own threads; everything else happens in the bridge's
+one thread. What many chunks change goes into one commit when they come faster than the disk.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cw_mqtt.config.settings import SensorSettings, Settings
+from cw_mqtt.dating import Dating
+from cw_mqtt.decode.framing import Framer, Told
+from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
+from cw_mqtt.decode.verify import Ruling, judge
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.measure.energy import add_measure, begin_total, join_totals, raise_total
+from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.model import Chunk, Event, Reading, SensorState, Verdict, iso_utc
+
+log = logging.getLogger(__name__)
+
+MOST_CHUNKS_WAITING = 10_000
+BYTES_A_COMMIT = 4096
+TOTALS_WITHIN_S = 5.0
+FULL_WAIT_S = 2.0
+PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
+SET_ASIDE = (Verdict.SETTLING, Verdict.UNVERIFIED)
+
+
+class Bridge:
+    """Takes chunks, keeps each sensor's state, commits what they change.
+
+    `events` is a bounded ring that the publisher empties.
+    """
+
+    name = "bridge"
+    longest_pause_s = 5.0
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        health: Health,
+        events: deque[Event],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._health = health
+        self._events = events
+        self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
+        self._keyring = Keyring(sensor_keys(settings.sensors))
+        self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
+        self._framers = {r.name: self._framer(r.name, r.format) for r in settings.receivers}
+        self._heard: list[tuple[float, Opened]] = []  # cut, not yet committed
+        self._states: dict[str, SensorState] = {}  # of the batch in hand, ahead of the journal
+        self._totals_loaded = threading.Event()
+        newest_ts = max((s.seen_ts or 0.0 for s in journal.states().values()), default=0.0)
+        self._dating = Dating(newest_ts, clock, time.monotonic)
+        for slug in self._sensors:
+            if slug not in journal.states():
+                journal.commit([SensorState(slug)])
+        if not self.sensors_to_load():
+            self._totals_loaded.set()
+        health.ask("sensors", answer=self._report_sensors)
+        health.ask("journal", "queue", answer=self._chunks.qsize)
+
+    def receive(self, chunk: Chunk) -> None:
+        """Take a chunk from a receiver's thread; waits a little when thousands wait already.
+
+        If that does not help, the journal has been out of order for long: the chunk is lost,
+        and counted.
+        """
+        try:
+            self._chunks.put(chunk, timeout=FULL_WAIT_S)
+        except queue.Full:
+            self._health.count("receivers", chunk.receiver, "chunks_lost")
+
+    def wake(self) -> None:
+        """Let a waiting `serve` go on."""
+        self._totals_loaded.set()
+        try:
+            self._chunks.put_nowait(None)
+        except queue.Full:
+            return  # then serve is not waiting
+
+    def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
+        """Work through the chunks until `stopping` is set and none is left.
+
+        A sensor new to this journal waits a moment for the database to tell its total, so that
+        its first reading joins what was before; should the database be away, it goes on alone.
+        """
+        self._totals_loaded.wait(TOTALS_WITHIN_S)
+        works()
+        while chunks := self._next_chunks(stopping):
+            self.process(chunks)
+            works()
+
+    def process(self, chunks: Iterable[Chunk | None]) -> None:
+        """Take chunks on the whole journey, in one commit.
+
+        Raises `ResourceAwayError` when the journal cannot be written; the packets are kept and
+        go with the next call.
+        """
+        with self._journal.lock:
+            committed = self._journal.states()
+            self._states = {slug: committed[slug] for slug in self._sensors}
+            readings: list[Reading] = []
+            events: list[Event] = []
+            for heard_ts, opened in self._heard:
+                self._judge(heard_ts, opened, readings, events)
+            for heard_ts, opened in self._cut(chunk for chunk in chunks if chunk):
+                self._heard.append((heard_ts, opened))
+                self._judge(heard_ts, opened, readings, events)
+            changed = [s for slug, s in self._states.items() if s is not committed[slug]]
+            if changed or readings:
+                self._journal.commit(changed, readings)
+            self._heard.clear()
+        if events:
+            self._events.extend(events)
+            self._journal.ring()
+
+    def sensors_to_load(self) -> list[str]:
+        """The sensors whose total the database has not told yet."""
+        states = self._journal.states()
+        return [slug for slug in self._sensors if not states[slug].energy.loaded]
+
+    def load(
+        self, slug: str, copy: SensorState | None, history: Iterable[tuple[int, float, int]]
+    ) -> None:
+        """Take over what the database knows of a sensor that is new to this journal.
+
+        `copy` is the state it keeps; without one the total begins at `start_kwh` plus the
+        energy of the stored measures `history`: (timestamp, power in W, night), in order.
+        """
+        max_gap_s = self._settings.energy.max_gap_s
+        stored = copy.energy if copy else None
+        if stored is None or not stored.loaded:
+            stored = begin_total(history, self._sensors[slug].start_kwh, max_gap_s)
+
+        def join(state: SensorState) -> SensorState:
+            if state.energy.loaded:
+                return state
+            before = copy or SensorState(slug)
+            return replace(
+                state,
+                energy=join_totals(stored, state.energy),
+                chain=state.chain if state.chain.tail or state.chain.held else before.chain,
+                latest=state.latest or before.latest,
+                seen_ts=state.seen_ts or before.seen_ts,
+            )
+
+        self._journal.update(slug, join)
+        if not self.sensors_to_load():
+            self._totals_loaded.set()
+
+    def announce_total(self, slug: str, retained_kwh: float | None) -> None:
+        """Note that a total is published from now on, raised to what subscribers last saw."""
+
+        def announce(state: SensorState) -> SensorState:
+            energy = raise_total(state.energy, retained_kwh or 0.0)
+            if energy is not state.energy and energy.start_j > state.energy.start_j:
+                log.warning(
+                    "%s: the broker holds a higher total, %.3f kWh; going on from it",
+                    slug,
+                    energy.total_kwh,
+                )
+            return replace(state, energy=replace(energy, published=True))
+
+        self._journal.update(slug, announce)
+
+    def _next_chunks(self, stopping: threading.Event) -> list[Chunk | None]:
+        """Wait for a chunk and take what else is there; empty when stopping and nothing is."""
+        chunks: list[Chunk | None] = []
+        size = 0
+        if not stopping.is_set() or not self._chunks.empty():
+            chunks.append(self._chunks.get())
+        while size < BYTES_A_COMMIT and not self._chunks.empty():
+            chunk = self._chunks.get_nowait()
+            chunks.append(chunk)
+            size += len(chunk.content) if chunk else 0
+        return chunks
+
+    def _framer(self, receiver: str, form: Any) -> Framer:
+        def open_block(payload: bytes) -> Opened | None:
+            return self._keyring.open(payload, receiver, lambda slug: self._states[slug].chain)
+
+        return Framer(form, open_block)
+
+    def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[float, Opened]]:
+        for chunk in self._dating.dated(chunks):
+            framer = self._framers[chunk.receiver]
+            for piece in framer.feed(chunk):
+                if isinstance(piece, Told):
+                    text = " ".join((piece.kind, *piece.fields))
+                    self._health.show("receivers", chunk.receiver, "told", value=text)
+                else:
+                    yield chunk.heard_ts, piece
+            for what, count in framer.counts.items():
+                self._health.show("receivers", chunk.receiver, what, value=count)
+
+    def _judge(
+        self, heard_ts: float, opened: Opened, readings: list[Reading], events: list[Event]
+    ) -> None:
+        """Judge one packet and change its sensor's state by it."""
+        state = self._states[opened.sensor]
+        judgement = judge(state.chain, opened.packet, heard_ts)
+        state = replace(state, chain=judgement.chain)
+        if judgement.rebooted:
+            log.info("%s: the sensor has restarted", state.sensor)
+            events.append(Event("sensor_rebooted", heard_ts, state.sensor))
+        for ruling in judgement.rulings:
+            state = self._rule(state, ruling, readings)
+        self._states[state.sensor] = state
+
+    def _rule(self, state: SensorState, ruling: Ruling, readings: list[Reading]) -> SensorState:
+        """Let one verdict take effect: counted, and if it is a reading, measured and kept."""
+        verdict = ruling.verdict
+        log.debug("%s: %s, %d W", state.sensor, verdict, ruling.packet.power_w)
+        verdicts = {**state.verdicts, verdict: state.verdicts.get(verdict, 0) + 1}
+        state = replace(state, verdicts=verdicts)
+        if verdict in PROVEN:
+            state = replace(state, seen_ts=max(state.seen_ts or 0.0, ruling.heard_ts))
+        if not (verdict.counts or verdict in SET_ASIDE):
+            return state
+        reading = self._reading(self._sensors[state.sensor], ruling)
+        readings.append(reading)
+        if not verdict.counts:
+            return state
+        energy = add_measure(
+            state.energy,
+            reading.ts,
+            reading.power_w,
+            night=reading.night,
+            max_gap_s=self._settings.energy.max_gap_s,
+        )
+        return replace(state, energy=energy, latest=reading)
+
+    def _reading(self, sensor: SensorSettings, ruling: Ruling) -> Reading:
+        packet, ts = ruling.packet, int(ruling.heard_ts)
+        return Reading(
+            sensor.slug,
+            ts,
+            round(packet.power_w * sensor.power_scale, 1),
+            packet.voltage_v,
+            packet.battery_mv,
+            ruling.verdict,
+            is_night(ts, self._settings),
+        )
+
+    def _report_sensors(self) -> Mapping[str, Any]:
+        states = self._journal.states()
+        return {slug: report_sensor(states[slug]) for slug in self._sensors}
+
+
+def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:
+    """Every key under which a sensor is accepted."""
+    return [
+        SensorKey(
+            sensor.slug,
+            key.get_secret_value(),
+            sensor.max_power_w,
+            frozenset(sensor.receivers) if sensor.receivers else None,
+        )
+        for sensor in sensors
+        for key in (sensor.key, *sensor.previous_keys)
+    ]
+
+
+def report_sensor(state: SensorState) -> dict[str, Any]:
+    """What `/health` says of a sensor: no power, no energy, no key."""
+    return {
+        "last_seen": iso_utc(state.seen_ts) if state.seen_ts else None,
+        "restarts": state.chain.restarts,
+        "held": len(state.chain.held),
+        "total_loaded": state.energy.loaded,
+        "heard": {str(verdict): count for verdict, count in state.verdicts.items()},
+    }

@@ -1,0 +1,254 @@
+import threading
+from collections import Counter, deque
+from itertools import pairwise
+
+import pytest
+
+from cw_mqtt.bridge import Bridge
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.model import Chunk, Energy, Event, SensorState, Verdict
+from tests.packets import OTHER_KEY, payloads, powers, times
+from tests.settings import NIGHT_CONTRACT, SENSOR, settings
+from tests.waiting import wait_until
+
+
+class Running:
+    """A bridge on a journal of its own, with the database's answer already given."""
+
+    def __init__(self, folder, **changes):
+        self.journal = Journal(folder)
+        self.health = Health()
+        self.events = deque(maxlen=10)
+        self.bridge = Bridge(settings(folder, **changes), self.journal, self.health, self.events)
+
+    def loaded(self):
+        for slug in self.bridge.sensors_to_load():
+            self.bridge.load(slug, None, ())
+        return self
+
+    @property
+    def state(self):
+        return self.journal.states()["main"]
+
+    def readings(self):
+        return [entry.reading for entry in self.journal.readings_after(0, 1000)]
+
+
+@pytest.fixture
+def start(tmp_path):
+    running = []
+
+    def start(name="first", **changes):
+        running.append(Running(tmp_path / name, **changes))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.journal.close()
+
+
+def chunks(stream="normal_20_consecutive", later_s=0):
+    return [
+        Chunk("hall", ts + later_s, ts + later_s, payload)
+        for payload, ts in zip(payloads(stream), times(stream), strict=True)
+    ]
+
+
+def expected_j(stream="normal_20_consecutive", first=5):
+    """The energy of the measures of a stream, by the definition."""
+    points = [(int(ts), w) for ts, w in zip(times(stream), powers(stream), strict=True)][first:]
+    return sum((a + b) / 2 * (after - before) for (before, a), (after, b) in pairwise(points))
+
+
+def test_packets_become_readings_and_energy(start):
+    running = start().loaded()
+
+    running.bridge.process(chunks())
+
+    verdicts = Counter(reading.verdict for reading in running.readings())
+    assert verdicts == {Verdict.SETTLING: 5, Verdict.VERIFIED: 15}
+    assert [r.power_w for r in running.readings()] == powers()
+    assert running.state.energy.day_j == expected_j()
+    assert running.state.latest == running.readings()[-1]
+
+
+def test_one_commit_or_many_give_the_same(start):
+    together, one_by_one = start("together").loaded(), start("single").loaded()
+
+    together.bridge.process(chunks())
+    for chunk in chunks():
+        one_by_one.bridge.process([chunk])
+
+    assert together.readings() == one_by_one.readings()
+    assert together.state == one_by_one.state
+
+
+def test_a_total_goes_on_over_a_restart(start):
+    running = start().loaded()
+    running.bridge.process(chunks()[:11])
+    running.journal.close()
+
+    again = start()
+    assert again.bridge.sensors_to_load() == []
+    again.bridge.process(chunks()[11:])
+
+    assert again.state.energy.day_j == expected_j()
+
+
+def test_a_packet_that_is_only_held_survives_a_restart(start):
+    running = start().loaded()
+    running.bridge.process(chunks("timer_crosses_2_31")[:1])
+    assert running.readings() == []
+    running.journal.close()
+
+    again = start()
+    again.bridge.process(chunks("timer_crosses_2_31")[1:2])
+
+    assert [r.power_w for r in again.readings()] == [600, 601]
+
+
+def test_power_is_calibrated_by_the_scale(start):
+    running = start(sensors=[{**SENSOR, "power_scale": 0.5}]).loaded()
+
+    running.bridge.process(chunks("timer_crosses_2_31"))
+
+    assert [r.power_w for r in running.readings()] == [300, 300.5, 301, 301.5, 302, 302.5]
+
+
+def test_a_reading_in_the_night_hours_is_night(start):
+    running = start(providers=[NIGHT_CONTRACT]).loaded()
+
+    running.bridge.process(chunks())  # at 23:26 in Paris
+
+    assert {reading.night for reading in running.readings()} == {True}
+    assert (running.state.energy.day_j, running.state.energy.night_j) == (0, expected_j())
+
+
+def test_a_wrong_key_gives_nothing_and_is_counted(start):
+    running = start(sensors=[{**SENSOR, "key": OTHER_KEY.hex()}]).loaded()
+    before = running.journal.states()
+
+    running.bridge.process([*chunks(), Chunk("hall", times()[-1], times()[-1] + 1, b"")])
+
+    assert running.journal.states() == before
+    assert running.health.report()["receivers"]["hall"]["undecryptable"] == 20
+
+
+def test_two_receivers_that_hear_the_same_packet_count_it_once(start):
+    both = [{"name": name, "port": "simulated:"} for name in ("hall", "attic")]
+    running = start(receivers=both).loaded()
+    hall = chunks("timer_crosses_2_31")
+    attic = [Chunk("attic", c.heard_ts + 0.1, c.monotonic_s + 0.1, c.content) for c in hall]
+
+    running.bridge.process(chunk for pair in zip(hall, attic, strict=True) for chunk in pair)
+
+    assert [r.power_w for r in running.readings()] == [600, 601, 602, 603, 604, 605]
+    assert running.state.verdicts[Verdict.DUPLICATE] == 6
+
+
+def test_a_reboot_is_told_once_it_is_committed(start):
+    running = start().loaded()
+    bell = running.journal.bell()
+    running.bridge.process(chunks())
+
+    running.bridge.process(chunks("after_reboot", later_s=1000))
+
+    assert [(e.type, e.sensor) for e in running.events] == [("sensor_rebooted", "main")]
+    assert isinstance(running.events[0], Event)
+    assert bell.wait(0)
+    assert running.state.chain.restarts == 1
+
+
+def test_what_could_not_be_committed_goes_with_the_next(start, monkeypatch):
+    running = start().loaded()
+    commit = running.journal.commit
+
+    def full(*_):
+        raise ResourceAwayError("disk full")
+
+    monkeypatch.setattr(running.journal, "commit", full)
+    with pytest.raises(ResourceAwayError):
+        running.bridge.process(chunks()[:12])
+    monkeypatch.setattr(running.journal, "commit", commit)
+    running.bridge.process(chunks()[12:])
+
+    assert [r.power_w for r in running.readings()] == powers()
+
+
+def test_a_total_is_the_start_value_plus_the_stored_history(start):
+    running = start(sensors=[{**SENSOR, "start_kwh": 1000}])
+
+    running.bridge.load("main", None, [(0, 1000.0, 0), (36, 1000.0, 0), (72, 1000.0, 1)])
+
+    assert running.state.energy.total_kwh == pytest.approx(1000.02)
+    assert running.state.energy.night_j == 36_000
+    assert running.bridge.sensors_to_load() == []
+
+
+def test_a_lost_journal_takes_total_and_chain_from_the_copy(start):
+    before = start("before").loaded()
+    before.bridge.process(chunks()[:12])
+    after = start("after")
+
+    after.bridge.load("main", before.state, ())
+    after.bridge.process(chunks()[12:])
+
+    assert after.state.energy.day_j == expected_j()
+    assert [r.power_w for r in after.readings()] == powers()[12:]
+
+
+def test_readings_of_before_the_total_was_loaded_are_in_it(start):
+    running = start()
+    running.bridge.process(chunks())
+    assert not running.state.energy.loaded
+
+    running.bridge.load("main", SensorState("main", energy=Energy(5e6, loaded=True)), ())
+
+    assert running.state.energy.start_j + running.state.energy.day_j == 5e6 + expected_j()
+
+
+def test_a_total_is_raised_to_what_subscribers_last_saw(start, caplog):
+    running = start().loaded()
+
+    running.bridge.announce_total("main", 12.5)
+
+    assert running.state.energy.total_kwh == 12.5
+    assert running.state.energy.published
+    assert "higher total" in caplog.text
+
+
+def test_a_lower_retained_total_changes_nothing(start):
+    running = start(sensors=[{**SENSOR, "start_kwh": 20}]).loaded()
+
+    running.bridge.announce_total("main", 12.5)
+
+    assert running.state.energy.total_kwh == 20
+
+
+def test_serve_works_through_everything_and_ends(start):
+    running = start().loaded()
+    stopping, worked = threading.Event(), threading.Event()
+    thread = threading.Thread(target=running.bridge.serve, args=(stopping, worked.set))
+    thread.start()
+
+    for chunk in chunks():
+        running.bridge.receive(chunk)
+    wait_until(lambda: len(running.readings()) == 20)
+    stopping.set()
+    running.bridge.wake()
+
+    thread.join(5)
+    assert not thread.is_alive()
+    assert worked.is_set()
+
+
+def test_the_report_holds_no_power_and_no_key(start):
+    running = start().loaded()
+
+    running.bridge.process(chunks())
+
+    report = running.health.report()["sensors"]["main"]
+    assert report["heard"] == {"held": 1, "settling": 5, "verified": 15}
+    assert str(powers()[-1]) not in str(report)

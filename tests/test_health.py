@@ -1,0 +1,49 @@
+from cw_mqtt.health import Health
+from cw_mqtt.model import iso_utc
+
+
+def test_the_report_has_every_figure_in_its_place():
+    health = Health(clock=lambda: 1_795_300_000)
+
+    health.count("receivers", "hall", "bytes", by=16)
+    health.count("receivers", "hall", "bytes")
+    health.show("database", "kind", value="sqlite")
+    health.ask("journal", "queue", answer=lambda: 3)
+
+    report = health.report()
+    assert report["receivers"] == {"hall": {"bytes": 17}}
+    assert report["database"] == {"kind": "sqlite"}
+    assert report["journal"] == {"queue": 3}
+    assert report["rss_mb"] > 5
+
+
+def test_one_waiting_stage_makes_it_degraded():
+    health = Health(clock=lambda: 1_795_300_000)
+    health.working("bridge")
+    assert health.report()["status"] == "ok"
+
+    health.waiting("mqtt", "no broker at localhost:1883")
+
+    report = health.report()
+    assert report["status"] == "degraded"
+    assert report["stages"]["mqtt"] == {
+        "state": "waiting",
+        "since": "2026-11-21T22:26:40Z",
+        "reason": "no broker at localhost:1883",
+    }
+
+
+def test_a_state_says_since_when_it_holds_whatever_its_reason():
+    now = [100.0]
+    health = Health(clock=lambda: now[0])
+    health.waiting("mqtt", "refused")
+
+    now[0] = 200.0
+    health.waiting("mqtt", "no route")
+
+    assert health.stages()["mqtt"].since_ts == 100.0
+    assert health.stages()["mqtt"].reason == "no route"
+
+
+def test_an_instant_is_written_in_utc():
+    assert iso_utc(0.9) == "1970-01-01T00:00:00Z"

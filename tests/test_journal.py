@@ -1,0 +1,200 @@
+import os
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from cw_mqtt import journal as journal_module
+from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
+from cw_mqtt.journal import Journal
+from cw_mqtt.model import Chain, Energy, Held, Packet, Reading, SensorState, Verdict
+
+PACKET = Packet(750, 240, 3296, 412, bytes(6), bytes(range(200, 216)))
+STATE = SensorState(
+    "main",
+    Chain(tail=b"\xff\x00abcd", timer_ms=2**32 - 1, held=(Held(PACKET, 5.25),)),
+    Energy(day_j=0.1 + 0.2, loaded=True),
+    Reading("main", 5, 750.5, 240, 3296, Verdict.CONFIRMED, night=True),
+    5.25,
+    {Verdict.SETTLING: 5},
+)
+
+
+def reading(ts, sensor="main"):
+    return Reading(sensor, ts, 100.0, 240, 3300, Verdict.VERIFIED)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = Journal(tmp_path)
+    yield journal
+    journal.close()
+
+
+def test_everything_is_there_again_after_a_restart(tmp_path, journal):
+    journal.commit([STATE], [reading(1), reading(2)])
+    journal.note_retained(["a/b"])
+    identity = (journal.id, journal.installation)
+    journal.close()
+
+    again = Journal(tmp_path)
+
+    assert again.states() == {"main": STATE}
+    assert [entry.reading for entry in again.readings_after(0, 10)] == [reading(1), reading(2)]
+    assert again.retained_topics() == {"a/b"}
+    assert (again.id, again.installation) == identity
+    again.close()
+
+
+def test_two_journals_are_never_taken_for_each_other(tmp_path, journal):
+    other = Journal(tmp_path / "other")
+
+    assert other.id != journal.id
+    assert other.installation != journal.installation
+    other.close()
+
+
+def test_a_second_process_is_told_who_holds_the_journal(tmp_path, journal):
+    program = "import sys, pathlib, cw_mqtt.journal as j; j.Journal(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "InUseError" in second.stderr
+    assert f"in use by process {os.getpid()}" in second.stderr
+
+
+def test_the_same_process_may_not_open_it_twice(tmp_path, journal):
+    with pytest.raises(InUseError):
+        Journal(tmp_path)
+
+
+def test_states_and_readings_are_committed_together_or_not_at_all(journal):
+    broken = Reading("main", 2**70, 1.0, 240, 3300, Verdict.VERIFIED)
+
+    with pytest.raises(OverflowError):
+        journal.commit([STATE], [reading(1), broken])
+
+    assert journal.states() == {}
+    assert journal.readings_after(0, 10) == []
+
+
+def test_a_full_disk_changes_nothing_and_says_so(journal):
+    journal.commit([STATE])
+    pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
+    journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(ResourceAwayError, match="full"):
+        journal.commit([SensorState("main")], [reading(ts) for ts in range(1000)])
+
+    assert journal.states() == {"main": STATE}
+    journal._connection.execute("PRAGMA max_page_count = 1000000")
+    journal.commit([SensorState("main")])
+
+
+def test_a_commit_wakes_the_sinks(journal):
+    bell = journal.bell()
+
+    journal.commit([STATE])
+
+    assert bell.wait(0)
+    assert not bell.wait(0)
+
+
+def test_readings_come_in_order_after_a_position(journal):
+    journal.commit([], [reading(ts) for ts in range(10)])
+
+    assert [e.reading.ts for e in journal.readings_after(4, 3)] == [4, 5, 6]
+
+
+def test_refused_readings_are_kept_and_not_given_again(journal):
+    journal.commit([], [reading(1), reading(2)])
+
+    journal.refuse(1, "value out of range")
+
+    assert [entry.seq for entry in journal.readings_after(0, 10)] == [2]
+    assert journal.span() == (1, 2)
+
+
+def test_stored_readings_are_kept_for_seven_days(journal):
+    day_s = 86400
+    journal.commit([], [reading(day * day_s) for day in range(10)])
+
+    lost = journal.stored(seq=8, now_ts=9.5 * day_s)
+
+    assert lost == 0
+    assert [e.seq for e in journal.readings_after(0, 20)] == [4, 5, 6, 7, 8, 9, 10]
+
+
+def test_beyond_its_bound_the_oldest_unstored_readings_go_and_are_counted(journal, monkeypatch):
+    monkeypatch.setattr(journal_module, "MOST_READINGS", 100)
+    journal.commit([], [reading(ts) for ts in range(130)])
+
+    assert journal.stored(seq=10, now_ts=200) == 20
+    assert journal.span() == (31, 130)
+
+
+def test_sequence_numbers_are_never_used_again(tmp_path, journal):
+    journal.commit([], [reading(1), reading(2)])
+    journal.stored(seq=2, now_ts=10 * 86400)
+
+    assert journal.span() == (3, 2)
+    journal.commit([], [reading(3)])
+
+    assert journal.span() == (3, 3)
+
+
+def test_a_journal_from_an_old_copy_goes_on_after_what_the_database_knows(journal):
+    journal.commit([], [reading(1), reading(200)])
+
+    journal.continue_after(500, newest_ts=100)
+    journal.commit([], [reading(300)])
+
+    assert [e.reading.ts for e in journal.readings_after(500, 10)] == [200, 300]
+
+
+def test_a_damaged_journal_is_kept_beside_and_a_new_one_begins(tmp_path, journal, caplog):
+    journal.commit([STATE])
+    before = journal.id
+    journal.close()
+    (tmp_path / "journal.sqlite-wal").unlink(missing_ok=True)
+    (tmp_path / "journal.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+
+    again = Journal(tmp_path)
+
+    assert again.id != before
+    assert again.states() == {}
+    assert len(list(tmp_path.glob("journal.sqlite.damaged-*"))) == 1
+    assert "damaged" in caplog.text
+    again.close()
+
+
+def test_a_journal_of_a_newer_version_is_left_alone(tmp_path, journal):
+    journal.close()
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(UsageError, match="newer"):
+        Journal(tmp_path)
+
+    assert list(tmp_path.glob("*.damaged-*")) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ResourceAwayError, match="file/journal"):
+        Journal(tmp_path / "file" / "journal")
+
+
+def test_a_state_of_an_older_version_gets_defaults_for_what_it_lacks(tmp_path, journal):
+    journal.commit([SensorState("main")])
+    journal._connection.execute("""UPDATE sensors SET state = '{"sensor": "main"}'""")
+    journal.close()
+
+    again = Journal(tmp_path)
+
+    assert again.states() == {"main": SensorState("main")}
+    again.close()
