@@ -1,0 +1,43 @@
+"""A capture in the place of a receiver: the same chunks at the same pace, as if heard now."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from cw_mqtt.acquire.capture import read_capture
+from cw_mqtt.acquire.pace import paced
+from cw_mqtt.acquire.receiver import HandOver
+from cw_mqtt.health import Health
+
+
+class ReplayReceiver:
+    """The service that replays a capture once, then rests."""
+
+    longest_pause_s = 60.0
+
+    def __init__(self, receiver: str, path: Path, hand_over: HandOver, health: Health) -> None:
+        self.name = f"receiver {receiver}"
+        self._receiver = receiver
+        self._path = path
+        self._hand_over = hand_over
+        self._health = health
+
+    def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
+        """See `Service.serve`; of a damaged capture nothing is replayed, but `UsageError`."""
+        deque(read_capture(self._path), maxlen=0)
+        works()
+        self._health.show("receivers", self._receiver, "replay", value="running")
+        timed = ((chunk.monotonic_s, chunk) for chunk in read_capture(self._path))
+        for chunk in paced(timed, stopping):
+            now_ts, now_s = time.time(), time.monotonic()
+            self._hand_over(
+                replace(chunk, receiver=self._receiver, heard_ts=now_ts, monotonic_s=now_s)
+            )
+        self._health.show("receivers", self._receiver, "replay", value="finished")
+        stopping.wait()
+
+    def wake(self) -> None:
+        """Nothing to do: the pauses wait for `stopping` itself."""

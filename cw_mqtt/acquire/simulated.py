@@ -1,0 +1,89 @@
+"""Sensors that do not exist, heard through a serial port that does: a pseudo-terminal."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from heapq import merge
+from random import Random
+
+from cw_mqtt.acquire.line import Line
+from cw_mqtt.acquire.pace import paced
+from cw_mqtt.acquire.serial_port import open_serial
+from cw_mqtt.model import TAIL_SIZE
+from cw_mqtt.simulate import TIMER_RANGE_MS, SensorFirmware, packets, plausible_power_w
+
+BAUDRATE = 57600
+APART_S = 1.0  # two sensors' packets must not come in one burst
+TIMER_MS_PER_S = 110
+
+
+def open_simulated(keys: Sequence[bytes]) -> Line:
+    """A line with one sensor for each key; they have been running all along."""
+    now_ts = time.time()
+    return SimulatedLine([running_sensor(key, now_ts) for key in keys])
+
+
+def running_sensor(key: bytes, now_ts: float) -> SensorFirmware:
+    """A sensor that has been running all along, also while the bridge was not.
+
+    Its timer starts from the clock, at a rate a little above that of its packets: so the bridge
+    sees it rise whenever the line is opened again, as it must.
+    """
+    random = Random()  # noqa: S311 - nothing secret comes of it
+    timer_ms = int(now_ts * TIMER_MS_PER_S) % TIMER_RANGE_MS
+    return SensorFirmware(key, random, timer_ms=timer_ms, tail=random.randbytes(TAIL_SIZE))
+
+
+class SimulatedLine:
+    """A serial line to which simulated sensors send; the ordinary serial reading reads it.
+
+    Time runs `speed` times faster for the sensors, from now.
+    """
+
+    def __init__(self, sensors: Sequence[SensorFirmware], speed: float = 1.0) -> None:
+        with ExitStack() as stack:
+            board, port = os.openpty()
+            stack.callback(os.close, board)
+            stack.callback(os.close, port)
+            self._line = open_serial(os.ttyname(port), BAUDRATE)
+            stack.callback(self._line.close)
+            os.set_blocking(board, False)
+            stopping = threading.Event()
+            arguments = (board, all_packets(sensors, time.time()), stopping, speed)
+            feeder = threading.Thread(target=feed, args=arguments, daemon=True)
+            feeder.start()
+            stack.callback(feeder.join)
+            stack.callback(stopping.set)
+            self._close = stack.pop_all().close
+
+    def read(self, timeout_s: float) -> bytes:
+        """See `Line.read`."""
+        return self._line.read(timeout_s)
+
+    def close(self) -> None:
+        """See `Line.close`; the sensors keep their state."""
+        self._close()
+
+
+def all_packets(
+    sensors: Sequence[SensorFirmware], start_ts: float
+) -> Iterator[tuple[float, bytes]]:
+    """The packets of several sensors, each with a household of its own, in order of time."""
+    return merge(
+        *(
+            packets(sensor, start_ts + i * APART_S, partial(plausible_power_w, seed=i))
+            for i, sensor in enumerate(sensors)
+        )
+    )
+
+
+def feed(
+    board: int, timed: Iterator[tuple[float, bytes]], stopping: threading.Event, speed: float
+) -> None:
+    """Write each packet when it is due; one that the full line cannot take is lost."""
+    for payload in paced(timed, stopping, speed):
+        with suppress(BlockingIOError):
+            os.write(board, payload)
