@@ -1,0 +1,1 @@
+"""Journal -> SQLite or PostgreSQL: tables, migrations, the writer, and what is read back."""

@@ -1,0 +1,120 @@
+"""The connection to SQLite or PostgreSQL, and what is said when it is away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
+
+from cw_mqtt.config.settings import DatabaseSettings
+from cw_mqtt.errors import ResourceAwayError
+
+SQLITE_NAME = "citizenwatt.sqlite"
+BUSY_TIMEOUT_S = 5
+
+# Without these a connection whose other end lost its power hangs for hours.
+POSTGRES_ARGUMENTS = {
+    "application_name": "cw-mqtt",
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+# SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+UNIQUE_VIOLATION = "23505"
+RAISED_BY_TRIGGER = "P0001"
+
+# What a library says -> what its reader can do.
+REMEDIES = {
+    "password authentication failed": "check the user in database.url and database.password",
+    "no password supplied": "set database.password",
+    "no pg_hba.conf entry": "let this machine and user in, in the server's pg_hba.conf",
+    "does not exist": "create it, or correct database.url",
+    "must be owner of": "make the user in database.url the owner of the tables",
+    "permission denied": "give the user in database.url the right to use it",
+    "unable to open database file": "check that data_dir exists and may be written",
+    "readonly database": "check that data_dir may be written by the user who runs this",
+}
+
+
+def make_engine(settings: DatabaseSettings, data_dir: Path) -> Engine:
+    """The configured database, by default a SQLite file in `data_dir`; connects when first used."""
+    if settings.url is None:
+        return sqlite_engine(data_dir / SQLITE_NAME)
+    # SQLAlchemy reads plain postgresql:// as another driver
+    url = make_url(settings.url).set(drivername="postgresql+psycopg2")
+    if settings.password:
+        url = url.set(password=settings.password.get_secret_value())
+    return create_engine(
+        url, connect_args=POSTGRES_ARGUMENTS, pool_pre_ping=True, hide_parameters=True
+    )
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """The SQLite file, which is created when it is missing."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", prepare_sqlite)
+    return engine
+
+
+def prepare_sqlite(connection: Any, _record: object) -> None:
+    """Let readers and one writer work at once; make what was answered survive a power cut."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction: committed in the end, undone by any error.
+
+    Raises `ResourceAwayError` for whatever the database says, unless `is_rows_fault`.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        if is_rows_fault(error):
+            raise
+        raise ResourceAwayError(explained(engine.url, first_line(error))) from error
+    except NoConnectionFreeError as error:
+        raise ResourceAwayError(explained(engine.url, "all connections are in use")) from error
+
+
+def is_rows_fault(error: DBAPIError) -> bool:
+    """Whether the rows themselves were refused, so that trying them again is in vain.
+
+    No row of ours brings its own unique value: a duplicate is the fault of a sequence that
+    lags behind its table.
+    """
+    code = getattr(error.orig, "pgcode", None)
+    if code == UNIQUE_VIOLATION:
+        return False
+    return isinstance(error, IntegrityError | DataError) or code == RAISED_BY_TRIGGER
+
+
+def first_line(error: DBAPIError) -> str:
+    """What the database said, without its hints and the statement."""
+    return str(error.orig).strip().partition("\n")[0]
+
+
+def explained(url: URL, said: str) -> str:
+    """Which database, what it said, and what can be done; never a password."""
+    remedy = next((remedy for part, remedy in REMEDIES.items() if part in said), None)
+    return f"{place(url)}: {said}" + (f"; {remedy}" if remedy else "")
+
+
+def place(url: URL) -> str:
+    """How people know this database, such as `localhost:5432/citizenwatt`."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"{url.host or 'local socket'}:{url.port or 5432}/{url.database}"

@@ -1,0 +1,54 @@
+"""The contracts of the settings as rows of the old table `providers`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from sqlalchemy import Connection, insert, update
+
+from cw_mqtt.config.settings import ProviderSettings
+from cw_mqtt.store.sensors import electricity
+from cw_mqtt.store.tables import providers
+
+Columns = dict[str, str | float]
+
+
+def write_providers(
+    connection: Connection, contracts: Sequence[ProviderSettings], today: date
+) -> None:
+    """One row for each contract, with the prices of `today`.
+
+    Rows of other contracts stay, and are not current. Settings without any contract leave the
+    table as it is.
+    """
+    if not contracts:
+        return
+    connection.execute(update(providers).values(current=0))
+    for name in dict.fromkeys(contract.name for contract in contracts):
+        row = provider_row([contract for contract in contracts if contract.name == name], today)
+        changed = connection.execute(
+            update(providers).where(providers.c.name == name).values(**row)
+        )
+        if changed.rowcount == 0:
+            type_id = electricity(connection)
+            connection.execute(insert(providers).values(name=name, type_id=type_id, **row))
+
+
+def provider_row(lines: Sequence[ProviderSettings], today: date) -> Columns:
+    """The columns of one contract; a flat price is the same by day and by night."""
+    prices = line_in_force(lines, today)
+    night = prices.night or prices.day
+    return {
+        "day_slope_watt_euros": prices.day.eur_per_kwh,
+        "day_constant_watt_euros": prices.day.eur_per_month,
+        "night_slope_watt_euros": night.eur_per_kwh,
+        "night_constant_watt_euros": night.eur_per_month,
+        "current": int(any(line.current for line in lines)),
+        "threshold": prices.threshold_w,
+    }
+
+
+def line_in_force(lines: Iterable[ProviderSettings], today: date) -> ProviderSettings:
+    """The newest line that has begun; before all have, the first."""
+    in_order = sorted(lines, key=lambda line: line.since or date.min)
+    begun = [line for line in in_order if (line.since or date.min) <= today]
+    return begun[-1] if begun else in_order[0]

@@ -1,0 +1,68 @@
+"""Whether the database has the form that this program knows, and bringing it there."""
+
+import logging
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from cw_mqtt.errors import UsageError
+from cw_mqtt.store.engine import place, transaction
+
+log = logging.getLogger(__name__)
+
+REVISIONS = ("0001",)  # the steps in `migrations/versions`, in order
+HEAD = REVISIONS[-1]
+LOCK_NUMBER = 2014_434157  # any number that no other program of this database takes
+
+
+def bring_up_to_date(engine: Engine) -> None:
+    """Create or change tables where needed; an old CitizenWatt base keeps every row and id.
+
+    Raises `UsageError` when a newer program wrote this database, `ResourceAwayError` when it
+    does not answer or something else holds its tables.
+    """
+    with transaction(engine) as connection:
+        revision = revision_of(connection)
+    if revision == HEAD:
+        return
+    if revision is not None and revision not in REVISIONS:
+        raise UsageError(
+            f"{place(engine.url)} was written by a newer cw-mqtt (form {revision}, this one "
+            f"knows {HEAD}); install that version, or use another database"
+        )
+    migrate(engine)
+    log.info("%s: brought to form %s", place(engine.url), HEAD)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The form of the database; None for an empty one and for an old CitizenWatt base."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar()
+    return revision
+
+
+def migrate(engine: Engine) -> None:
+    """Run the missing steps, all or none."""
+    # imported late: a start without migration does without its memory
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    with transaction(engine) as connection:
+        lock_out_others(connection)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def lock_out_others(connection: Connection) -> None:
+    """Let one program at a time migrate, and wait no more than 30 s for the tables."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # pysqlite begins none before DDL
+        return
+    connection.exec_driver_sql("SET LOCAL lock_timeout = '30s'")
+    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK_NUMBER})

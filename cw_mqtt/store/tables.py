@@ -1,0 +1,129 @@
+"""The tables: those of the 2014 CitizenWatt base under their own names, and ours beside them.
+
+A change here needs a step in `migrations/versions`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+
+def id_column() -> Column[int]:
+    """A key that the database counts up."""
+    return Column("id", Integer, primary_key=True)
+
+
+def type_column() -> Column[int]:
+    """What is measured; it is always electricity."""
+    types_id = ForeignKey("measures_types.id", ondelete="CASCADE")
+    return Column("type_id", Integer, types_id, nullable=False)
+
+
+def sensor_column() -> Column[int]:
+    """The sensor that a row belongs to, and with which it goes."""
+    sensors_id = ForeignKey("sensors.id", ondelete="CASCADE")
+    return Column("sensor_id", Integer, sensors_id, nullable=False)
+
+
+measures_types = Table(
+    "measures_types", metadata, id_column(), Column("name", String(255), unique=True)
+)
+
+# last_timer and aes_key are the old base's; nothing reads them any more
+sensors = Table(
+    "sensors",
+    metadata,
+    id_column(),
+    Column("name", String(255), unique=True),
+    type_column(),
+    Column("last_timer", BigInteger),
+    Column("aes_key", String(255)),
+)
+
+# value in W, timestamp in seconds; an id is never given twice, for clients that remember it
+measures = Table(
+    "measures",
+    metadata,
+    id_column(),
+    sensor_column(),
+    Column("value", Double),
+    Column("timestamp", BigInteger),
+    Column("night_rate", Integer),
+    Index("measures_sensor_id_timestamp", "sensor_id", "timestamp"),
+    sqlite_autoincrement=True,
+)
+
+# slopes in euros per kWh, constants in euros per month, threshold in W
+providers = Table(
+    "providers",
+    metadata,
+    id_column(),
+    Column("name", String(255), unique=True),
+    type_column(),
+    Column("day_slope_watt_euros", Double),
+    Column("day_constant_watt_euros", Double),
+    Column("night_slope_watt_euros", Double),
+    Column("night_constant_watt_euros", Double),
+    Column("current", Integer),
+    Column("threshold", Integer),
+)
+
+users = Table(
+    "users",
+    metadata,
+    id_column(),
+    Column("login", String(255), unique=True),
+    Column("password", Text),
+    Column("is_admin", Integer),
+    Column("start_night_rate", Integer),
+    Column("end_night_rate", Integer),
+)
+
+# which row a sensor of the settings is
+sensor_slugs = Table(
+    "sensor_slugs", metadata, Column("slug", String(255), primary_key=True), sensor_column()
+)
+
+# readings that are in no total, and why: columns as in `measures`
+set_aside = Table(
+    "set_aside",
+    metadata,
+    id_column(),
+    sensor_column(),
+    Column("value", Double, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("night_rate", Integer, nullable=False),
+    Column("voltage_v", Integer, nullable=False),
+    Column("battery_mv", Integer, nullable=False),
+    Column("reason", String(255), nullable=False),
+    Index("set_aside_sensor_id_timestamp", "sensor_id", "timestamp"),
+)
+
+# how far each journal was read, the newest time that came from it, and its installation's name
+bridge_positions = Table(
+    "bridge_positions",
+    metadata,
+    Column("journal_id", String(255), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("newest_ts", BigInteger, nullable=False),
+    Column("installation", String(255), nullable=False),
+)
+
+# a copy of each sensor's state (JSON) in the journal, for the day when the journal is lost
+bridge_states = Table(
+    "bridge_states",
+    metadata,
+    Column("sensor", String(255), primary_key=True),
+    Column("state", Text, nullable=False),
+)

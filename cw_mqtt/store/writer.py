@@ -1,0 +1,219 @@
+"""The stage that brings readings from the journal into the database, each exactly once."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import DBAPIError
+
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.health import Health
+from cw_mqtt.journal import STATE, Entry, Journal
+from cw_mqtt.model import SensorState
+from cw_mqtt.store.engine import first_line, place, transaction
+from cw_mqtt.store.measures import Point, history
+from cw_mqtt.store.positions import Position, advance, take_up
+from cw_mqtt.store.providers import write_providers
+from cw_mqtt.store.rows import Ids, add_readings, copy_states
+from cw_mqtt.store.schema import HEAD, bring_up_to_date
+from cw_mqtt.store.sensors import link_sensors
+from cw_mqtt.store.tables import bridge_states
+
+log = logging.getLogger(__name__)
+
+READINGS_AT_ONCE = 500
+LOOK_AGAIN_S = 30
+
+Load = Callable[[str, SensorState | None, Iterable[Point]], None]
+
+
+class DatabaseWriter:
+    """Stores the journal's readings, and keeps a copy of each sensor's state for a lost journal.
+
+    `load` is called once for each sensor that the journal has not loaded, before any of its
+    readings is stored: with its slug and either the copy of its state, or None and every
+    measure in the database, oldest first. It must commit the sensor's state to the journal,
+    loaded.
+    """
+
+    name = "database"
+    longest_pause_s = 60.0
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        journal: Journal,
+        health: Health,
+        load: Load,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._names = {sensor.slug: sensor.name for sensor in settings.sensors}
+        self._journal = journal
+        self._health = health
+        self._load = load
+        self._clock = clock
+        self._bell = journal.bell()
+        self._position = Position()
+        self._ids: dict[str, int] = {}
+        self._copied: dict[str, SensorState] = {}
+        self._losing = False
+        health.show("database", "kind", value=engine.dialect.name)
+        health.ask("journal", "unstored", answer=self._unstored)
+        health.show("database", "place", value=place(engine.url))
+
+    def wake(self) -> None:
+        """Make a waiting `serve` look at `stopping`."""
+        self._bell.ring()
+
+    def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
+        """Store what the journal has, and then each reading as it comes.
+
+        When `stopping` is set, one more batch is stored; the rest waits in the journal.
+        """
+        self._forget_stored()  # the journal is bounded also while the database is away
+        self._open()
+        works()
+        while not stopping.is_set():
+            while self._store_batch() and not stopping.is_set():
+                pass
+            if not self._bell.wait(LOOK_AGAIN_S):
+                self._ping()
+        self._store_batch()
+        self._write(())
+
+    def _open(self) -> None:
+        """Find or make everything in the database that the readings need."""
+        self._ids = prepare_database(self._engine, self._settings, self._clock())
+        with transaction(self._engine) as connection:
+            self._position = take_up(connection, self._journal)
+        self._compare_with_journal()
+        states = self._journal.states()
+        for slug in self._names:
+            if slug not in states or not states[slug].energy.loaded:
+                self._load_sensor(slug)
+        self._copied = {}
+        self._write(())
+        self._health.show("database", "form", value=HEAD)
+
+    def _compare_with_journal(self) -> None:
+        oldest, newest = self._journal.span()
+        seq = self._position.seq
+        if seq > newest:
+            log.error(
+                "the journal is an old copy: it ends with reading %s, and the database has %s; "
+                "new readings are numbered above that",
+                newest,
+                seq,
+            )
+            self._journal.continue_after(seq, self._position.newest_ts)
+        if seq < oldest - 1:
+            log.error(
+                "readings %s to %s are not in the database, and no more in the journal",
+                seq + 1,
+                oldest - 1,
+            )
+
+    def _load_sensor(self, slug: str) -> None:
+        query = select(bridge_states.c.state).where(bridge_states.c.sensor == slug)
+        with transaction(self._engine) as connection:
+            copy = connection.execute(query).scalar()
+            if copy is None:
+                self._load(slug, None, history(connection, self._ids[slug]))
+            else:
+                self._load(slug, STATE.validate_json(copy), ())
+
+    def _store_batch(self) -> bool:
+        """Store the oldest readings that are not stored yet; whether there were any."""
+        entries = self._journal.readings_after(self._position.seq, READINGS_AT_ONCE)
+        if not entries:
+            return False
+        try:
+            self._write(entries)
+        except DBAPIError:
+            # a sensor's row may have been deleted: then new ones are made, and nothing is refused
+            self._ids = {}
+            self._write_by_halves(entries)
+        self._forget_stored()
+        return True
+
+    def _write_by_halves(self, entries: Sequence[Entry]) -> None:
+        """Find the readings that the database refuses for ever; store the others."""
+        try:
+            self._write(entries)
+            return
+        except DBAPIError as error:
+            if len(entries) == 1:
+                self._refuse(entries[0], error)
+                return
+        middle = len(entries) // 2
+        self._write_by_halves(entries[:middle])
+        self._write_by_halves(entries[middle:])
+
+    def _refuse(self, entry: Entry, error: DBAPIError) -> None:
+        reason = first_line(error)
+        log.error("the database refuses %s, now set aside in the journal: %s", entry, reason)
+        self._journal.refuse(entry.seq, reason)
+        self._health.count("database", "refused")
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        """Readings, the position and the states that changed: all or none."""
+        ids = self._ids_of({entry.reading.sensor for entry in entries})
+        states = {
+            slug: state
+            for slug, state in self._journal.states().items()
+            # until loaded, a state knows less than the database does
+            if state.energy.loaded and state is not self._copied.get(slug)
+        }
+        position = self._position.after(entries)
+        with transaction(self._engine) as connection:
+            advance(connection, self._journal.id, self._position, position)
+            add_readings(connection, [entry.reading for entry in entries], ids)
+            copy_states(connection, states.values())
+        self._position = position
+        self._copied |= states
+        self._health.show("database", "position", value=position.seq)
+
+    def _ids_of(self, slugs: set[str]) -> Ids:
+        """The sensors' ids; a slug that has left the settings keeps its row, or gets one."""
+        missing = slugs - self._ids.keys()
+        if missing:
+            names = {slug: self._names.get(slug, slug) for slug in missing}
+            with transaction(self._engine) as connection:
+                self._ids = link_sensors(connection, names)
+        return self._ids
+
+    def _forget_stored(self) -> None:
+        lost = self._journal.stored(self._position.seq, self._clock())
+        if lost and not self._losing:
+            log.error("the journal is full: the oldest readings go, and never reached the database")
+        self._losing = lost > 0
+        self._health.count("journal", "lost", by=lost)
+
+    def _unstored(self) -> int:
+        """How many readings wait; until the database was reached once, all that are kept."""
+        oldest, newest = self._journal.span()
+        return max(0, newest - max(self._position.seq, oldest - 1))
+
+    def _ping(self) -> None:
+        """Notice a database that went away while no reading came."""
+        with transaction(self._engine) as connection:
+            connection.execute(text("SELECT 1"))
+
+
+def prepare_database(engine: Engine, settings: Settings, now_ts: float) -> dict[str, int]:
+    """Bring the tables up to date, and sensors and contracts to what the settings say.
+
+    The answer has the id of each sensor, by slug.
+    Raises `ResourceAwayError`, or `UsageError` when somebody has to change something.
+    """
+    bring_up_to_date(engine)
+    today = datetime.fromtimestamp(now_ts, settings.timezone).date()
+    with transaction(engine) as connection:
+        write_providers(connection, settings.providers, today)
+        return link_sensors(connection, {s.slug: s.name for s in settings.sensors})

@@ -1,0 +1,81 @@
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from cw_mqtt.config.settings import DatabaseSettings
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.store.engine import make_engine, transaction
+
+ODD_PASSWORD = "a#b@c,d:e/f g%41"
+
+
+def use(engine):
+    try:
+        with transaction(engine) as connection:
+            return connection.execute(text("SELECT 1")).scalar()
+    finally:
+        engine.dispose()
+
+
+def settings_of(url):
+    return DatabaseSettings(url=url, password=SecretStr(ODD_PASSWORD))
+
+
+def test_without_a_url_the_database_is_a_file_in_the_folder(tmp_path):
+    engine = make_engine(DatabaseSettings(), tmp_path)
+
+    assert use(engine) == 1
+    assert (tmp_path / "citizenwatt.sqlite").exists()
+
+
+def test_sqlite_survives_power_cuts_and_checks_references(tmp_path):
+    engine = make_engine(DatabaseSettings(), tmp_path)
+
+    with transaction(engine) as connection:
+        pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        found = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in pragmas]
+
+    assert found == ["wal", 2, 1, 5000]
+    engine.dispose()
+
+
+def test_a_password_may_hold_any_character(tmp_path, postgres_server):
+    postgres_server.execute(f"CREATE ROLE odd LOGIN PASSWORD '{ODD_PASSWORD}'")
+    postgres_server.execute(
+        "COPY (SELECT 'host all all all scram-sha-256') TO PROGRAM 'cat > pg_hba.conf'"
+    )
+    postgres_server.execute("SELECT pg_reload_conf()")
+    url = postgres_server.url.replace("postgres@", "odd@")
+
+    assert use(make_engine(settings_of(url), tmp_path)) == 1
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_both_ways_to_write_postgres_mean_the_same(tmp_path, postgres_url, scheme):
+    url = postgres_url.replace("postgresql", scheme)
+
+    assert use(make_engine(settings_of(url), tmp_path)) == 1
+
+
+def test_a_server_that_is_away_is_named_without_the_password(tmp_path):
+    engine = make_engine(settings_of("postgresql://me@127.0.0.1:1/mine"), tmp_path)
+
+    with pytest.raises(ResourceAwayError, match=r"127\.0\.0\.1:1/mine: .*refused") as error:
+        use(engine)
+
+    assert ODD_PASSWORD not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_database_is_answered_with_what_to_do(tmp_path, postgres_url):
+    engine = make_engine(settings_of(postgres_url + "_of_yesterday"), tmp_path)
+
+    with pytest.raises(ResourceAwayError, match="does not exist; create it"):
+        use(engine)
+
+
+def test_a_missing_folder_is_answered_with_what_to_do(tmp_path):
+    engine = make_engine(DatabaseSettings(), tmp_path / "nowhere")
+
+    with pytest.raises(ResourceAwayError, match="check that data_dir exists"):
+        use(engine)

@@ -1,0 +1,328 @@
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.model import Chain, Energy, SensorState, Verdict
+from cw_mqtt.stages import Stage
+from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.measures import count_measures
+from cw_mqtt.store.positions import Position, advance
+from tests.store.home import START_TS, Home, reading
+from tests.waiting import wait_until
+
+STATE = SensorState("main", Chain(tail=b"abcdef"), Energy(day_j=7.5, loaded=True))
+
+# the database refuses a power of 666 W, each kind in its own words
+REFUSES_666 = {
+    "sqlite": (
+        "CREATE TRIGGER no666 BEFORE INSERT ON measures WHEN NEW.value = 666 "
+        "BEGIN SELECT RAISE(ABORT, 'the number of the beast'); END"
+    ),
+    "postgresql": "ALTER TABLE measures ADD CONSTRAINT no666 CHECK (value <> 666)",
+}
+
+CHILD = """
+import sys, threading
+from pathlib import Path
+from tests.store.home import Home
+home = Home(Path(sys.argv[1]), sys.argv[2] or None)
+home.writer().serve(threading.Event(), lambda: None)
+"""
+
+
+@contextmanager
+def running(home):
+    """A writer in its own thread, in touch with the database."""
+    stage = Stage(home.writer(), home.health)
+    stage.start()
+    wait_until(lambda: home.health.stages()["database"].state == "working")
+    yield
+    stage.ask_to_stop()
+    assert stage.join(10)
+
+
+def test_a_reading_that_counts_becomes_a_measure(home):
+    home.hear(reading(8, power_w=1234.5, night=True))
+
+    home.store()
+
+    columns = "id, sensor_id, value, timestamp, night_rate"
+    assert home.ask(f"SELECT {columns} FROM measures") == [(1, 1, 1234.5, START_TS + 8, 1)]
+
+
+def test_a_reading_that_does_not_count_is_set_aside_with_its_reason(home):
+    home.hear(reading(1, verdict=Verdict.SETTLING), reading(2), reading(3, verdict="unverified"))
+
+    home.store()
+
+    rows = home.ask("SELECT timestamp, reason, battery_mv FROM set_aside ORDER BY id")
+    assert home.stored() == [2]
+    assert rows == [(START_TS + 1, "settling", 3300), (START_TS + 3, "unverified", 3300)]
+
+
+def test_two_measures_in_one_second_are_both_kept(home):
+    home.hear(reading(5, power_w=100), reading(5, power_w=200))
+
+    home.store()
+
+    assert home.ask("SELECT value FROM measures ORDER BY id") == [(100.0,), (200.0,)]
+
+
+def test_a_restarted_writer_stores_nothing_twice(home):
+    home.hear(reading(1), reading(2))
+    home.store()
+    home.hear(reading(3))
+
+    home.store()
+
+    assert home.stored() == [1, 2, 3]
+
+
+def test_readings_are_stored_exactly_once_when_the_writer_is_killed(home, tmp_path):
+    home.hear(*(reading(ts) for ts in range(20_000)))
+    home.store()
+    home.journal.close()
+    command = [sys.executable, "-c", CHILD, str(tmp_path), home.url or ""]
+    child = subprocess.Popen(command)
+    wait_until(lambda: count_measures(home.engine) > 1_000)
+
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    survivor = Home(tmp_path, home.url)
+    in_database = count_measures(survivor.engine)
+    with running(survivor):
+        wait_until(lambda: count_measures(survivor.engine) >= 20_000, 30)
+    survivor.close()
+
+    assert 0 < in_database < 20_000
+    assert survivor.stored() == list(range(20_000))
+
+
+def test_a_position_that_somebody_else_moved_is_not_moved_again(home):
+    home.hear(reading(1), reading(2))
+    home.store()
+
+    with (
+        pytest.raises(ResourceAwayError, match="restored"),
+        transaction(home.engine) as connection,
+    ):
+        advance(connection, home.journal.id, Position(seq=1), Position(seq=2))
+
+
+def test_a_new_reading_is_stored_at_once(home):
+    with running(home):
+        home.hear(reading(1))
+
+        wait_until(lambda: home.stored() == [1])
+
+
+def test_readings_wait_in_the_journal_while_postgres_is_away(tmp_path, postgres_server, caplog):
+    home = Home(tmp_path, postgres_server.url)
+
+    with running(home):
+        postgres_server.stop()
+        home.hear(reading(1), reading(2))
+        wait_until(lambda: home.health.stages()["database"].state == "waiting")
+        waiting = unstored(home)
+        postgres_server.start()
+        wait_until(lambda: unstored(home) == 0, 20)
+
+    assert waiting == 2
+    assert home.stored() == [1, 2]
+    home.close()
+
+
+def unstored(home):
+    return home.health.report()["journal"]["unstored"]
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_a_reading_that_the_database_refuses_does_not_stop_the_others(home, place, caplog):
+    home.store()
+    home.tell(REFUSES_666[home.engine.dialect.name])
+    readings = [reading(ts) for ts in range(7)]
+    readings[place] = reading(place, power_w=666)
+    home.hear(*readings)
+
+    home.store()
+
+    assert home.stored() == [ts for ts in range(7) if ts != place]
+    assert "refuses" in caplog.text
+    assert home.health.report()["database"]["refused"] == 1
+    assert place + 1 not in [e.seq for e in home.journal.readings_after(0, 10)]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "ALTER TABLE measures RENAME TO hidden",
+        "SELECT setval('measures_id_seq', 1, false)",
+    ],
+)
+def test_a_fault_that_is_not_the_readings_refuses_none(postgres_home, fault):
+    postgres_home.hear(reading(0))
+    postgres_home.store()
+    postgres_home.tell(fault)
+    postgres_home.hear(reading(1), reading(2))
+
+    with pytest.raises(ResourceAwayError, match="measures"):
+        postgres_home.store()
+
+    assert len(postgres_home.journal.readings_after(1, 10)) == 2
+
+
+def test_a_sensor_whose_row_was_deleted_gets_a_new_one(home):
+    with running(home):
+        home.tell("DELETE FROM sensors")
+
+        home.hear(reading(1))
+
+        wait_until(lambda: home.stored() == [1])
+    assert home.ask("SELECT name FROM sensors") == [("CitizenWatt",)]
+
+
+def test_readings_of_a_sensor_that_left_the_settings_keep_their_row(home):
+    home.name_sensors({"main": "CitizenWatt", "garage": "Garage"})
+    home.store()
+    home.name_sensors({"main": "CitizenWatt"})
+    home.hear(reading(1, "garage"), reading(2, "never-seen"))
+
+    home.store()
+
+    rows = home.ask("SELECT s.name FROM measures m JOIN sensors s ON s.id = m.sensor_id ORDER BY 1")
+    assert rows == [("Garage",), ("never-seen",)]
+
+
+def test_a_database_restored_from_a_backup_finds_its_missing_rows_again(home):
+    home.hear(reading(1), reading(2), reading(3))
+    home.store()
+    home.tell("DELETE FROM measures WHERE id > 1")
+    home.tell("UPDATE bridge_positions SET seq = 1")
+
+    home.store()
+
+    assert home.stored() == [1, 2, 3]
+
+
+def test_a_hole_that_cannot_be_filled_is_an_error_with_its_range(home, caplog):
+    home.hear(*(reading(ts) for ts in range(10)))
+    home.store()
+    home.journal.stored(5, START_TS + 8 * 86400)
+    home.tell("UPDATE bridge_positions SET seq = 2")
+
+    home.store()
+
+    assert "readings 3 to 5 are not in the database" in caplog.text
+
+
+def test_a_journal_restored_from_an_old_copy_loses_no_new_reading(home, caplog):
+    home.hear(reading(1), reading(2))
+    home.journal.close()
+    old_copy = (home.folder / "journal.sqlite").read_bytes()
+    home = reopened(home)
+    home.hear(reading(3), reading(4))
+    home.store()
+    home.journal.close()
+    (home.folder / "journal.sqlite").write_bytes(old_copy)
+    home = reopened(home)
+    home.hear(reading(5))
+
+    home.store()
+    home.hear(reading(6))
+    home.store()
+    home.close()
+
+    assert "old copy" in caplog.text
+    assert home.stored() == [1, 2, 3, 4, 5, 6]
+
+
+def reopened(home):
+    home.close()
+    return Home(home.folder, home.url)
+
+
+def test_a_lost_journal_takes_states_and_installation_from_the_database(home):
+    home.journal.commit([STATE], [reading(1)])
+    home.store()
+    installation = home.journal.installation
+    home.new_journal()
+    home.hear(reading(2))
+
+    home.store()
+
+    assert home.loaded == {"main": (STATE, [])}
+    assert home.journal.installation == installation
+    assert home.stored() == [1, 2]
+
+
+def test_a_writer_that_stops_leaves_the_newest_state_in_the_database(home):
+    home.journal.commit([STATE], [reading(1)])
+    newer = SensorState("main", energy=Energy(day_j=9.0, loaded=True))
+    with running(home):
+        home.journal.commit([newer])
+    home.new_journal()
+
+    home.store()
+
+    assert home.loaded["main"][0] == newer
+
+
+def test_a_state_that_lacks_what_the_database_knows_is_not_copied(home):
+    home.journal.commit([STATE, SensorState("left-the-settings")])
+
+    home.store()
+
+    assert home.ask("SELECT sensor FROM bridge_states") == [("main",)]
+
+
+def test_a_sensor_without_a_copy_is_loaded_from_its_history_before_new_readings(home):
+    home.store()
+    home.hear(reading(20), reading(10, night=True), reading(20, power_w=7))
+    home.store()
+    home.tell("DELETE FROM bridge_states")
+    home.new_journal()
+    home.hear(reading(30))
+
+    home.store()
+
+    copy, history = home.loaded["main"]
+    assert copy is None
+    assert [(ts - START_TS, w, night) for ts, w, night in history] == [
+        (10, 500.5, True),
+        (20, 500.5, False),
+        (20, 7.0, False),
+    ]
+
+
+def test_a_loaded_sensor_is_not_loaded_again(home):
+    home.journal.commit([STATE])
+
+    home.store()
+
+    assert home.loaded == {}
+
+
+def test_a_full_journal_says_what_it_loses(home, monkeypatch, caplog):
+    monkeypatch.setattr("cw_mqtt.journal.MOST_READINGS", 10)
+    home.hear(*(reading(ts) for ts in range(30)))
+
+    home.store()
+
+    assert home.health.report()["journal"]["lost"] == 20
+    assert "the journal is full" in caplog.text
+    assert home.stored() == list(range(20, 30))
+
+
+def test_health_tells_which_database_it_is_and_how_far_it_got(home):
+    home.hear(reading(1), reading(2))
+
+    home.store()
+
+    database = home.health.report()["database"]
+    assert database["kind"] == home.engine.dialect.name
+    assert (database["form"], database["position"]) == ("0001", 2)
