@@ -1,0 +1,1 @@
+"""Readings -> MQTT and Home Assistant."""

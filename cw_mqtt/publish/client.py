@@ -1,0 +1,317 @@
+"""One connection to the broker, over paho-mqtt, driven by the thread that uses it.
+
+There is no network thread that could die unnoticed or be joined without limit: whoever holds the
+connection calls `work`, which waits for the network and for the bell at the same time.
+"""
+
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from cw_mqtt.config.settings import MqttSettings
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.publish.network import (
+    REFUSALS,
+    VERSION_REFUSED,
+    NetworkBell,
+    in_words,
+    refusal,
+    tls_context,
+)
+from cw_mqtt.publish.topics import Message
+
+Protocol = Literal["5", "3.1.1"]
+
+VERSIONS: dict[Protocol, MQTTProtocolVersion] = {
+    "5": MQTTProtocolVersion.MQTTv5,
+    "3.1.1": MQTTProtocolVersion.MQTTv311,
+}
+KEEPALIVE_S = 15
+WILL_DELAY_S = 15  # also how long the session outlives the connection, or the will would not wait
+ANSWER_WITHIN_S = 20.0
+CONNACK_WITHIN_S = 5.0  # amqtt waits for more of a CONNECT that it does not understand
+TICK_S = 1.0  # paho looks after its keepalive at least this often
+MOST_UNACKED = 20  # what Mosquitto takes at a time
+MOST_RECEIVED = 100
+
+
+class VersionRefusedError(ResourceAwayError):
+    """The broker does not speak this version of MQTT, as far as one can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message from the broker; `retained` ones are from before the subscription."""
+
+    topic: str
+    payload: str
+    retained: bool
+
+
+class Connection:
+    """A connection from CONNECT to its end. Every method raises `ResourceAwayError` at its end.
+
+    `published` counts messages handed to the broker; `acked_at_s` is the monotonic time of its
+    last acknowledgement; `received` is what came for our subscriptions, to be taken out;
+    `refused` are topics that the broker does not let us read or write.
+    Raises `ResourceAwayError` when the broker cannot be reached or refuses, with the reason in
+    words, and `VersionRefusedError` when another version of MQTT may help.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        client_id: str,
+        will: Message,
+        protocol: Protocol,
+        bell: NetworkBell,
+    ) -> None:
+        self.protocol = protocol
+        self.published = 0
+        self.acked_at_s = time.monotonic()
+        self.received: deque[Received] = deque(maxlen=MOST_RECEIVED)
+        self.refused: frozenset[str] = frozenset()
+        self._broker = f"the MQTT broker {settings.host}:{settings.port}"
+        self._bell = bell
+        self._outbox: dict[str, Message] = {}
+        self._unacked: dict[int, tuple[float, Message]] = {}
+        self._acks: deque[tuple[int, ReasonCode]] = deque()
+        self._connack: ReasonCode | None = None
+        self._subacks: dict[int, list[ReasonCode]] = {}
+        self._lost: ReasonCode | None = None
+        self._paho = self._client(settings, client_id, will)
+        self._open(settings)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages the broker has not taken yet."""
+        return len(self._outbox) + len(self._unacked)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the broker takes messages slower than we have them."""
+        return bool(self._outbox)
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe with QoS 1 and wait until the broker has confirmed it.
+
+        A topic that the broker does not let us read is one of `refused` then.
+        """
+        _, mid = self._paho.subscribe([(topic, 1) for topic in topics])
+        self._wait_until(lambda: mid in self._subacks)
+        answers = zip(topics, self._subacks.pop(mid or 0), strict=True)
+        self.refused |= {topic for topic, answer in answers if answer.is_failure}
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Ask for no more messages of these topics; does not wait."""
+        self._paho.unsubscribe(list(topics))
+
+    def publish(self, message: Message) -> None:
+        """Publish, or while the broker is behind, keep the newest message of each topic."""
+        self._outbox[message.topic] = message
+        self._hand_over()
+
+    def settle(self, within_s: float = ANSWER_WITHIN_S) -> None:
+        """Wait until the broker has acknowledged everything."""
+        self._wait_until(lambda: not self.waiting, within_s)
+
+    def work(self, timeout_s: float) -> None:
+        """Do what the network asks for; return after the bell rang or `timeout_s` at the latest."""
+        self._check()
+        wire: Any = self._paho.socket()
+        decrypted = bool(getattr(wire, "pending", int)())  # TLS holds bytes that select misses
+        readable, writable, _ = select.select(
+            [wire, self._bell],
+            [wire] if self._paho.want_write() else [],
+            [],
+            0 if decrypted else timeout_s,
+        )
+        if self._bell in readable:
+            self._bell.hush()
+        if decrypted or wire in readable:
+            self._paho.loop_read()
+        if wire in writable:
+            self._paho.loop_write()
+        self._paho.loop_misc()
+        self._hand_over()
+        self._check()
+
+    def say_goodbye(self) -> None:
+        """End the connection in order; the broker then does not send the will."""
+        self._paho.disconnect()
+
+    def close(self) -> None:
+        """Let go of the network; without a goodbye before, the broker sends the will."""
+        wire: Any = self._paho.socket()
+        if wire is not None:
+            wire.close()
+
+    def _client(self, settings: MqttSettings, client_id: str, will: Message) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=VERSIONS[self.protocol],
+            transport=settings.transport,
+            reconnect_on_failure=False,
+        )
+        if settings.transport == "websockets":
+            client.ws_set_options(settings.path)
+        if settings.username is not None:
+            password = settings.password
+            client.username_pw_set(
+                settings.username, password.get_secret_value() if password else None
+            )
+        if settings.tls:
+            client.tls_set_context(tls_context(settings.tls))
+            client.tls_insecure_set(not settings.tls.verify)
+        client.will_set(
+            will.topic,
+            will.payload,
+            will.qos,
+            will.retain,
+            self._properties(PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S),
+        )
+        client.max_inflight_messages_set(MOST_UNACKED)
+        client.on_socket_open = self._on_socket_open
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        return client
+
+    def _properties(self, packet: int, **values: int) -> Properties | None:
+        """MQTT 5 properties; None for 3.1.1, which has none."""
+        if self.protocol != "5":
+            return None
+        properties = Properties(packet)  # type: ignore[no-untyped-call]
+        for name, value in values.items():
+            setattr(properties, name, value)
+        return properties
+
+    def _open(self, settings: MqttSettings) -> None:
+        try:
+            self._paho.connect(
+                settings.host,
+                settings.port,
+                keepalive=KEEPALIVE_S,
+                clean_start=False if self.protocol == "5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
+                properties=self._properties(
+                    PacketTypes.CONNECT, SessionExpiryInterval=WILL_DELAY_S
+                ),
+            )
+        except (OSError, ValueError) as error:  # ValueError: a host name that cannot be one
+            raise ResourceAwayError(f"cannot reach {self._broker}: {in_words(error)}") from error
+        try:
+            self._wait_until(lambda: self._connack is not None, CONNACK_WITHIN_S)
+        except BaseException as error:
+            self.close()
+            if self._connack is None and isinstance(error, ResourceAwayError):
+                raise VersionRefusedError(
+                    f"{self._broker} gives no answer to MQTT {self.protocol}; does it expect TLS, "
+                    "no TLS, or another version of MQTT?"
+                ) from error
+            raise
+
+    def _wait_until(self, condition: Callable[[], bool], within_s: float = ANSWER_WITHIN_S) -> None:
+        deadline_s = time.monotonic() + within_s
+        while not condition():
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise ResourceAwayError(f"{self._broker} does not answer")
+            self.work(min(left_s, TICK_S))
+
+    def _hand_over(self) -> None:
+        """Give paho what waits, as far as the broker keeps up."""
+        self._take_acks()
+        while self._outbox and len(self._unacked) < MOST_UNACKED:
+            message = self._outbox.pop(next(iter(self._outbox)))
+            properties = None
+            if message.expiry_s is not None:
+                properties = self._properties(
+                    PacketTypes.PUBLISH, MessageExpiryInterval=message.expiry_s
+                )
+            handed = self._paho.publish(
+                message.topic, message.payload, message.qos, message.retain, properties
+            )
+            self._unacked[handed.mid] = (time.monotonic(), message)
+            self.published += 1
+            self._take_acks()
+
+    def _take_acks(self) -> None:
+        while self._acks:
+            mid, answer = self._acks.popleft()
+            _, message = self._unacked.pop(mid)
+            if message.qos:
+                self.acked_at_s = time.monotonic()
+            if answer.is_failure:
+                self.refused |= {message.topic}
+
+    def _check(self) -> None:
+        """Raise when the connection is of no more use, also if nobody has told us."""
+        if self._connack is not None and self._connack.is_failure:
+            versioned = self._connack.value == VERSION_REFUSED
+            error = VersionRefusedError if versioned else ResourceAwayError
+            raise error(f"{self._broker} {refusal(self._connack)}")
+        if self._lost is not None or self._paho.socket() is None:
+            code = self._lost.value if self._lost else 0
+            words = REFUSALS.get(code, "has closed the connection")
+            raise ResourceAwayError(f"{self._broker} {words}")
+        handed_at_s = next((at_s for at_s, _ in self._unacked.values()), None)
+        if handed_at_s is not None and time.monotonic() - handed_at_s > ANSWER_WITHIN_S:
+            raise ResourceAwayError(f"{self._broker} no longer acknowledges messages")
+
+    # Called by paho: these only note what happened, for an error raised here is lost in paho.
+
+    def _on_socket_open(self, client: Any, user: Any, wire: Any) -> None:
+        if hasattr(wire, "setsockopt"):  # paho's websocket has none
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_connect(self, client: Any, user: Any, flags: Any, code: ReasonCode, _: Any) -> None:
+        self._connack = code
+
+    def _on_disconnect(self, client: Any, user: Any, flags: Any, code: ReasonCode, _: Any) -> None:
+        self._lost = code
+
+    def _on_subscribe(
+        self, client: Any, user: Any, mid: int, codes: list[ReasonCode], _: Any
+    ) -> None:
+        self._subacks[mid] = codes
+
+    def _on_publish(self, client: Any, user: Any, mid: int, code: ReasonCode, _: Any) -> None:
+        self._acks.append((mid, code))
+
+    def _on_message(self, client: Any, user: Any, message: paho.MQTTMessage) -> None:
+        payload = message.payload.decode("utf-8", "replace")
+        self.received.append(Received(message.topic, payload, message.retain))
+
+
+def connect(
+    settings: MqttSettings,
+    client_id: str,
+    will: Message,
+    bell: NetworkBell,
+    last_worked: Protocol | None,
+) -> Connection:
+    """Connect with the protocol of the settings; `auto` is MQTT 5, or else 3.1.1.
+
+    What worked the last time is tried first. Raises as `Connection`.
+    """
+    if settings.protocol != "auto":
+        return Connection(settings, client_id, will, settings.protocol, bell)
+    first: Protocol = last_worked or "5"
+    try:
+        return Connection(settings, client_id, will, first, bell)
+    except VersionRefusedError:
+        second: Protocol = "3.1.1" if first == "5" else "5"
+        return Connection(settings, client_id, will, second, bell)

@@ -1,0 +1,112 @@
+"""What a connection to the broker needs of the network: a bell, TLS, and failures in words."""
+
+import select
+import socket
+import ssl
+from contextlib import suppress
+from typing import Any
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from cw_mqtt.config.settings import TlsSettings
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.stages import Bell
+
+VERSION_REFUSED = 132
+REFUSALS = {
+    133: "does not accept the client id",
+    134: "refuses the username or the password",
+    135: "refuses the username or the password",
+    136: "is not ready",
+    137: "is busy",
+    138: "has banned this client",
+    142: "lets another client take over: it uses the same client id",
+}
+
+
+class NetworkBell(Bell):
+    """A bell that `select` can wait for, together with sockets."""
+
+    def __init__(self) -> None:
+        self._listening, self._ringing = socket.socketpair()
+        self._listening.settimeout(0)
+        self._ringing.settimeout(0)
+
+    def fileno(self) -> int:
+        """What `select` needs."""
+        return self._listening.fileno()
+
+    def ring(self) -> None:
+        """Let the waiting thread, or the next one that waits, go on."""
+        with suppress(BlockingIOError):  # it is full of rings already
+            self._ringing.send(b"!")
+
+    def hush(self) -> None:
+        """Forget the rings so far."""
+        with suppress(BlockingIOError):
+            while self._listening.recv(4096):
+                pass
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a ring since the last wait; false when the time ran out first."""
+        rung = bool(select.select([self], [], [], timeout_s)[0])
+        self.hush()
+        return rung
+
+
+class NamedContext(ssl.SSLContext):
+    """A TLS context that expects the broker's certificate to bear `expected_name`."""
+
+    expected_name: str | None = None
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """As the parent's; the name that paho gives is the host's."""
+        if self.expected_name:
+            options["server_hostname"] = self.expected_name
+        return super().wrap_socket(*args, **options)
+
+
+def tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    """The TLS context of the settings.
+
+    Raises `ResourceAwayError` when a certificate or key cannot be used.
+    """
+    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.expected_name = tls.server_name
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    try:
+        if tls.ca:
+            context.load_verify_locations(tls.ca)
+        else:
+            context.load_default_certs()
+        if tls.cert:
+            context.load_cert_chain(tls.cert, tls.key, password="")  # never ask at a terminal
+    except OSError as error:
+        raise ResourceAwayError(
+            f"cannot use the TLS files of mqtt.tls: {in_words(error)}"
+        ) from error
+    return context
+
+
+def refusal(code: ReasonCode) -> str:
+    """Why the broker refuses the connection, as the end of a sentence about it."""
+    return REFUSALS.get(code.value, f"refuses the connection: {code.getName().lower()}")
+
+
+def in_words(error: Exception) -> str:
+    """What a failed connection means; none of these errors holds a password."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its TLS certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    if isinstance(error, socket.gaierror):
+        return "the host name is unknown"
+    if isinstance(error, ConnectionResetError):
+        return "it breaks the connection off; check port and mqtt.tls"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)

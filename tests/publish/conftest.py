@@ -1,0 +1,33 @@
+"""A publisher at work: a real journal, a real stage, a real broker, and somebody who listens."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.mosquitto import Broker
+from tests.publish.doorman import Doorman
+from tests.publish.house import House
+from tests.publish.observer import Observer
+
+
+@pytest.fixture
+def observer(broker: Broker) -> Iterator[Observer]:
+    observer = Observer(broker)
+    yield observer
+    observer.close()
+
+
+@pytest.fixture
+def doorman(broker: Broker) -> Iterator[Doorman]:
+    doorman = Doorman(broker)
+    yield doorman
+    doorman.close()
+
+
+@pytest.fixture
+def house(broker: Broker, doorman: Doorman, tmp_path: Path) -> Iterator[House]:
+    """Takes the doorman so that it leaves before him."""
+    house = House(tmp_path / "data", {"host": broker.host, "port": broker.port})
+    yield house
+    house.close()

@@ -1,0 +1,106 @@
+"""A journal and a publisher on it, which tests may start, stop and settle anew."""
+
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cw_mqtt.config.settings import MqttSettings
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.measure.energy import raise_total
+from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Event, Reading, SensorState, Verdict
+from cw_mqtt.publish.service import MqttPublisher
+from cw_mqtt.stages import Stage
+from tests.settings import SENSOR, settings
+from tests.waiting import wait_until
+
+NOW_TS = 1_790_000_000
+
+
+def reading(power_w: float = 512, ts: int = NOW_TS) -> Reading:
+    """A reading that counts."""
+    return Reading("main", ts, power_w, 240, 3290, Verdict.VERIFIED)
+
+
+def state(power_w: float = 512, kwh: float = 12.5, ts: int = NOW_TS, **energy: Any) -> SensorState:
+    """The state of a sensor that works, with its total loaded and published."""
+    total = Energy(kwh * JOULES_PER_KWH, **{"loaded": True, "published": True, **energy})
+    chain = Chain(intervals_s=(8.2, 8.1, 8.3))
+    return SensorState("main", chain, total, reading(power_w, ts), float(ts))
+
+
+class House:
+    """One installation; `now_ts` is its clock, `sensors` and `night_prices` its settings."""
+
+    def __init__(self, folder: Path, mqtt: dict[str, Any]) -> None:
+        self.folder = folder
+        self.mqtt = mqtt
+        self.now_ts = float(NOW_TS)
+        self.totals_within_s = 0.0
+        self.sensors: list[dict[str, Any]] = [SENSOR]
+        self.events: deque[Event] = deque(maxlen=10)
+        self.health = Health()
+        self.journal = Journal(folder, durable=False)
+        self.stage: Stage | None = None
+
+    def start(self, **mqtt: Any) -> None:
+        """Start the publisher; does not wait for it."""
+        publisher = MqttPublisher(
+            MqttSettings.model_validate({**self.mqtt, **mqtt}),
+            settings(self.folder, sensors=self.sensors).sensors,
+            night_prices=False,
+            journal=self.journal,
+            health=self.health,
+            events=self.events,
+            announce_total=self.announce_total,
+            bridge_info=lambda: {"database": "sqlite"},
+            clock=lambda: self.now_ts,
+            birth_pause_s=(0.0, 0.01),
+            totals_within_s=self.totals_within_s,
+        )
+        self.stage = Stage(publisher, self.health)
+        self.stage.start()
+
+    def start_and_wait(self, **mqtt: Any) -> None:
+        """Start the publisher and wait until it has told everything."""
+        self.start(**mqtt)
+        self.wait_until_works()
+
+    def wait_until_works(self) -> None:
+        """Wait until the stage says that it works."""
+        wait_until(lambda: self.health.stages()["mqtt"].state == "working")
+
+    def reason(self) -> str:
+        """Wait until the stage says why it does not work, and give that."""
+        wait_until(lambda: self.health.stages()["mqtt"].reason not in ("starting", None))
+        return self.health.stages()["mqtt"].reason or ""
+
+    def stop(self) -> None:
+        """Stop the publisher in order."""
+        if self.stage:
+            self.stage.ask_to_stop()
+            assert self.stage.join(10)
+            self.stage = None
+
+    def lose_journal(self) -> None:
+        """Go on with a new journal."""
+        self.stop()
+        self.journal.close()
+        self.journal.path.unlink()
+        self.journal = Journal(self.folder, durable=False)
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.stop()
+        self.journal.close()
+
+    def announce_total(self, slug: str, retained_kwh: float | None) -> None:
+        """What the bridge does: raise the total and mark it as published."""
+        self.journal.update(
+            slug,
+            lambda state: replace(
+                state,
+                energy=replace(raise_total(state.energy, retained_kwh or 0.0), published=True),
+            ),
+        )
