@@ -1,0 +1,1 @@
+"""Readings to people and programs: the page, the HTTP API, logins."""

@@ -1,0 +1,112 @@
+"""The web as a stage: cheroot listens, CherryPy answers.
+
+Import it late, and only when the web is on: with CherryPy it takes some 10 MB.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cheroot.ssl.builtin import BuiltinSSLAdapter
+
+from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.web.auth import Login
+from cw_mqtt.web.connections import HttpServer
+from cw_mqtt.web.pages import HTML, JSON, Page, Pages, application
+from cw_mqtt.web.status import FOLDER, StatusPage
+
+LOOK_EVERY_S = 1.0
+DAY_S = 86400
+
+
+class WebServer:
+    """Serves the status page and `/health` (a `stages.Service`).
+
+    `find_password_hash` and `has_accounts` ask the database and raise `ResourceAwayError` when
+    it is away. `base_topic` is the MQTT one, None when nothing is published.
+    """
+
+    name = "web"
+    longest_pause_s = 10.0
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        *,
+        sensors: Sequence[SensorSettings],
+        journal: Journal,
+        health: Health,
+        find_password_hash: Callable[[str], str | None],
+        has_accounts: Callable[[], bool],
+        base_topic: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        status = StatusPage(sensors, journal, health, base_topic, clock)
+        pages = Pages(table(status, health), Login(find_password_hash), has_accounts)
+        self._settings = settings
+        # One for life: cheroot notes each server in a module of its own and never forgets it.
+        self._server = HttpServer((settings.host, settings.port), application(pages))
+
+    def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
+        """Listen and answer until `stopping`.
+
+        Raises `ResourceAwayError` when the port or the certificate cannot be used.
+        """
+        self._listen()
+        works()
+        serving = threading.Thread(target=self._server.serve, name="web accept", daemon=True)
+        serving.start()
+        try:
+            while serving.is_alive() and not stopping.wait(LOOK_EVERY_S):
+                pass
+        finally:
+            self._server.stop()
+
+    def wake(self) -> None:
+        """Nothing to do: `serve` waits for `stopping` itself."""
+
+    def _listen(self) -> None:
+        server, settings = self._server, self._settings
+        server.ssl_adapter = certificate(settings.tls) if settings.tls else None
+        try:
+            server.prepare()
+        except OSError as error:
+            reason = server.refusal.strerror if server.refusal else error
+            raise ResourceAwayError(
+                f"cannot listen on {settings.host}:{settings.port}: {reason}; change web.port "
+                "(or web.host), or stop the program that holds it"
+            ) from error
+
+
+def table(status: StatusPage, health: Health) -> dict[str, Page]:
+    """What each path gives."""
+    return {
+        "/": Page(HTML, status.html),
+        "/health": Page(JSON, lambda: json.dumps(health.report()), needs_login=False),
+        "/status.css": asset("text/css; charset=utf-8", "status.css"),
+        "/status.js": asset("text/javascript; charset=utf-8", "status.js"),
+    }
+
+
+def asset(content_type: str, file: str) -> Page:
+    """A file of the page; it has nothing to hide."""
+    text = (FOLDER / file).read_text(encoding="utf-8")
+    return Page(content_type, lambda: text, needs_login=False, cache_s=DAY_S)
+
+
+def certificate(settings: CertificateSettings) -> Any:
+    """cheroot's TLS with the configured files, read anew at each start.
+
+    Raises `ResourceAwayError` when they cannot be used.
+    """
+    try:
+        return BuiltinSSLAdapter(str(settings.cert), settings.key and str(settings.key))
+    except OSError as error:
+        raise ResourceAwayError(
+            f"cannot use web.tls ({settings.cert}, {settings.key}): {error.strerror or error}"
+        ) from error

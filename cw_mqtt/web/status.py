@@ -1,0 +1,79 @@
+"""The status page: what each sensor and each stage does now."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cw_mqtt import __version__
+from cw_mqtt.config.settings import SensorSettings
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.model import SensorState, iso_utc
+
+FOLDER = Path(__file__).parent
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+# Some fourteen packets of the usual 8 s: then its power is dimmed, for it may no longer be true.
+SILENT_AFTER_S = 120.0
+AGES_S = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def grouped(number: float, decimals: int = 0) -> str:
+    """A number as people read it in any country: thousands apart, such as `12 345.68`."""
+    return f"{number:,.{decimals}f}".replace(",", THIN_SPACE)
+
+
+def age(seconds: float) -> str:
+    """How long ago, in one unit, such as `8 s`; never negative."""
+    for unit_s, unit in AGES_S:
+        if seconds >= 2 * unit_s:
+            return f"{int(seconds // unit_s)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+TEMPLATES.filters |= {"grouped": grouped, "age": age, "iso_utc": iso_utc}
+TEMPLATES.globals["version"] = __version__
+
+
+class StatusPage:
+    """Renders the page from the journal's committed states and what the stages say.
+
+    `base_topic` is where sensors are published on MQTT, None when they are not.
+    """
+
+    def __init__(
+        self,
+        sensors: Sequence[SensorSettings],
+        journal: Journal,
+        health: Health,
+        base_topic: str | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sensors = sensors
+        self._journal = journal
+        self._health = health
+        self._base_topic = base_topic
+        self._clock = clock
+
+    def html(self) -> str:
+        """The page as of now."""
+        now_ts = self._clock()
+        states = self._journal.states()
+        sensors = [(s, states.get(s.slug, SensorState(s.slug))) for s in self._sensors]
+        stages = self._health.stages()
+        return TEMPLATES.get_template("status.html").render(
+            now_ts=now_ts,
+            sensors=[(s, state, is_silent(s, state, now_ts)) for s, state in sensors],
+            stages=stages,
+            idle=[name for name, stage in stages.items() if stage.state != "working"],
+            base_topic=self._base_topic,
+        )
+
+
+def is_silent(sensor: SensorSettings, state: SensorState, now_ts: float) -> bool:
+    """Whether the sensor was not heard for so long that its power may no longer be true."""
+    timeout_s = sensor.availability_timeout_s or SILENT_AFTER_S
+    return state.seen_ts is None or now_ts - state.seen_ts > timeout_s

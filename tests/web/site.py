@@ -1,0 +1,118 @@
+"""A web server in its stage, and how tests call it."""
+
+import base64
+import http.client
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.message import Message
+from typing import NoReturn
+
+from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.stages import Stage
+from cw_mqtt.web.server import WebServer
+from tests.waiting import wait_until
+
+ADA = ("ada", "correct horse: battery")
+NOW_TS = 1_800_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Message
+    text: str
+
+
+def database_away(*_: str) -> NoReturn:
+    """What the callables of the database do while it is away."""
+    raise ResourceAwayError("the database is away")
+
+
+def sensor(slug: str, name: str) -> SensorSettings:
+    return SensorSettings.model_validate(
+        {"slug": slug, "name": name, "key": "0123456789abcdef" * 2}
+    )
+
+
+class Site:
+    """A web server that runs from its making to the end of its `with`."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        health: Health,
+        port: int,
+        *,
+        sensors: Sequence[SensorSettings] = (),
+        find_password_hash: Callable[[str], str | None] = {}.get,
+        has_accounts: Callable[[], bool] = lambda: True,
+        tls: CertificateSettings | None = None,
+    ) -> None:
+        self.port = port
+        self.health = health
+        server = WebServer(
+            WebSettings(host="127.0.0.1", port=port, tls=tls),
+            sensors=sensors,
+            journal=journal,
+            health=health,
+            find_password_hash=find_password_hash,
+            has_accounts=has_accounts,
+            base_topic="citizenwatt",
+            clock=lambda: NOW_TS,
+        )
+        self.stage = Stage(server, health)
+        self.stage.start()
+
+    def __enter__(self) -> "Site":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> float:
+        """Stop as the bridge does; the answer is how many seconds it took."""
+        started_s = time.monotonic()
+        self.stage.ask_to_stop()
+        assert self.stage.join(5)
+        return time.monotonic() - started_s
+
+    @property
+    def state(self) -> str:
+        return self.health.stages()["web"].state
+
+    @property
+    def reason(self) -> str:
+        return self.health.stages()["web"].reason or ""
+
+    def wait(self, state: str = "working", reason: str = "") -> "Site":
+        wait_until(lambda: self.state == state and reason in self.reason)
+        return self
+
+    def call(
+        self, path: str, login: tuple[str, str] | None = ADA, method: str = "GET", body: str = ""
+    ) -> Answer:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        headers = {}
+        if login:
+            credentials = base64.b64encode(":".join(login).encode()).decode()
+            headers["Authorization"] = f"Basic {credentials}"
+        try:
+            connection.request(method, path, body or None, headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read().decode())
+        finally:
+            connection.close()
+
+    def raw(self, request: str) -> str:
+        """The first line that the server answers to these very bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(request.encode())
+            return connection.makefile().readline().strip()

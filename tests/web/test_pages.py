@@ -1,0 +1,193 @@
+"""What callers get, over real HTTP."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.model import Energy, Reading, SensorState, Verdict
+from tests.web.site import ADA, NOW_TS, Site, database_away, sensor
+
+MakeSite = Callable[..., Site]
+
+HALL = SensorState(
+    "hall",
+    energy=Energy(start_j=3.6e6 * 12_000, day_j=3.6e6 * 345.678, loaded=True),
+    latest=Reading("hall", int(NOW_TS) - 8, 1234.4, 230, 2870, Verdict.CONFIRMED),
+    seen_ts=NOW_TS - 8,
+    verdicts={Verdict.VERIFIED: 41, Verdict.REPLAYED: 2},
+)
+
+
+def status_page(make_site: MakeSite, name: str = "Hall") -> str:
+    """The page's text, with ordinary spaces."""
+    site = make_site(sensors=[sensor("hall", name)]).wait()
+    return site.call("/").text.replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def test_health_needs_no_login_and_is_the_report(site: Site) -> None:
+    site.health.count("packets", by=3)
+
+    answer = site.call("/health", login=None)
+
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert json.loads(answer.text)["packets"] == 3
+
+
+def test_health_answers_while_the_database_is_away(make_site: MakeSite) -> None:
+    site = make_site(find_password_hash=database_away, has_accounts=database_away).wait()
+
+    assert site.call("/health").status == 200
+
+
+def test_the_page_shows_what_the_journal_has(make_site: MakeSite, journal: Journal) -> None:
+    journal.commit([HALL])
+
+    page = status_page(make_site)
+
+    values = ["1 234<span>W", "12 345.68 kWh", "2.87 V", "8 s ago", "41 verified, 2 replayed"]
+    words = ["Hall", "confirmed", "citizenwatt/hall/state"]
+    assert [text for text in values + words if text not in page] == []
+
+
+def test_a_total_that_is_not_loaded_is_not_shown(make_site: MakeSite, journal: Journal) -> None:
+    journal.commit([SensorState("hall", energy=Energy(day_j=3.6e6 * 345))])
+
+    page = status_page(make_site)
+
+    assert "kWh" not in page
+    assert "waits for the database" in page
+
+
+def test_a_sensor_that_was_never_heard_says_so(make_site: MakeSite) -> None:
+    assert "not heard yet" in status_page(make_site)
+
+
+def test_the_page_tells_which_stage_waits_and_why(make_site: MakeSite, health: Health) -> None:
+    health.waiting("mqtt", "broker <away>")
+
+    page = status_page(make_site)
+
+    assert "mqtt: not working" in page
+    assert "broker &lt;away&gt;" in page
+
+
+def test_html_in_a_sensors_name_is_only_text(make_site: MakeSite) -> None:
+    page = status_page(make_site, name="<script>alert(1)</script>")
+
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/status.css", "/nothing"])
+def test_every_answer_forbids_foreign_scripts_and_frames(site: Site, path: str) -> None:
+    headers = site.call(path).headers
+
+    assert "default-src 'none'; script-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers.get_all("Server") == ["cw-mqtt"]
+
+
+@pytest.mark.parametrize("path", ["/status.css", "/status.js"])
+def test_the_pages_files_need_no_login(site: Site, path: str) -> None:
+    assert site.call(path, login=None).status == 200
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [(None, "needed"), (("ada", "wrong"), "wrong"), (("eve", ADA[1]), "wrong")],
+)
+def test_without_the_right_password_the_browser_is_told_to_ask(
+    site: Site, login: tuple[str, str] | None, words: str
+) -> None:
+    answer = site.call("/", login)
+
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == 'Basic realm="cw_mqtt", charset="UTF-8"'
+    assert words in answer.text
+
+
+def test_without_any_account_the_page_says_how_to_make_one(make_site: MakeSite) -> None:
+    site = make_site(has_accounts=lambda: False).wait()
+
+    answer = site.call("/", login=None)
+
+    assert answer.status == 401
+    assert "There is no account yet" in answer.text
+    assert "cw-mqtt user add NAME" in answer.text
+
+
+def test_a_login_while_the_database_is_away_is_503_in_words(make_site: MakeSite) -> None:
+    site = make_site(find_password_hash=database_away).wait()
+
+    answer = site.call("/")
+
+    assert answer.status == 503
+    assert "the database is away" in answer.text
+
+
+def test_head_gives_the_headers_without_the_page(site: Site) -> None:
+    answer = site.call("/", method="HEAD")
+
+    assert (answer.status, answer.text) == (200, "")
+    assert int(answer.headers["Content-Length"]) > 0
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+def test_another_method_is_405_and_says_which_ones_work(site: Site, method: str) -> None:
+    answer = site.call("/", method=method)
+
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/health/", "/status.html", "/../auth.py", "/%00"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_path_is_404_whoever_asks(site: Site, path: str, method: str) -> None:
+    assert site.call(path, login=None, method=method).status == 404
+
+
+def test_a_query_changes_nothing(site: Site) -> None:
+    assert site.call("/health?_=1").status == 200
+
+
+@pytest.mark.parametrize(("path", "html"), [("/api/no", False), ("/no", True)])
+def test_errors_are_json_for_programs_and_pages_for_people(
+    site: Site, path: str, html: bool
+) -> None:
+    answer = site.call(path)
+
+    assert answer.headers["Content-Type"].startswith("text/html" if html else "application/json")
+    assert ("<h1>404 Not Found</h1>" in answer.text) is html
+
+
+def test_an_error_in_json_is_not_written_for_html(make_site: MakeSite, health: Health) -> None:
+    def refuse() -> None:
+        raise ResourceAwayError("the disk said <no> & went")
+
+    health.ask("disk", answer=refuse)
+
+    answer = make_site().wait().call("/health")
+
+    assert answer.status == 503
+    assert json.loads(answer.text) == {"data": None, "error": "the disk said <no> & went"}
+
+
+def test_a_fault_of_ours_is_in_the_log_and_not_in_the_answer(
+    make_site: MakeSite, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    health.ask("fault", answer=lambda: 1 // 0)
+
+    answer = make_site().wait().call("/health")
+
+    assert answer.status == 500
+    assert "Zero" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
+    assert "Basic" not in caplog.text

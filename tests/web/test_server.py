@@ -1,0 +1,167 @@
+"""The web server as a stage: its port, its certificate, its limits, its end."""
+
+import http.client
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from cw_mqtt.config.settings import CertificateSettings
+from tests.missing import Need, missing
+from tests.web.site import ADA, Site
+
+MakeSite = Callable[..., Site]
+
+OPENSSL = Need("openssl", "certificate", "sudo apt-get install openssl")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> CertificateSettings:
+    """A certificate for 127.0.0.1 that signs itself."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = [
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"),
+        *("-out", str(cert), "-keyout", str(key)),
+    ]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        missing(OPENSSL)
+    return CertificateSettings(cert=cert, key=key)
+
+
+def test_a_taken_port_is_named_and_tried_again(
+    make_site: MakeSite, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        site = make_site().wait("waiting", f"cannot listen on 127.0.0.1:{port}")
+        reason = site.reason
+
+    site.wait("working")
+
+    assert "Address already in use; change web.port" in reason
+    assert site.call("/health").status == 200
+
+
+def test_a_stop_does_not_wait_for_a_connection_that_is_kept_open(make_site: MakeSite) -> None:
+    site = make_site().wait()
+    connection = http.client.HTTPConnection("127.0.0.1", site.port)
+    connection.request("GET", "/health")
+    connection.getresponse().read()
+
+    took_s = site.stop()
+
+    assert took_s < 1
+    with pytest.raises(ConnectionRefusedError):
+        site.call("/health")
+    connection.close()
+
+
+def test_a_stop_does_not_wait_for_half_a_request(make_site: MakeSite) -> None:
+    site = make_site().wait()
+    with socket.create_connection(("127.0.0.1", site.port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost:")
+        site.call("/health")
+
+        took_s = site.stop()
+
+    assert took_s < 2
+
+
+def test_silent_connections_keep_nobody_waiting(site: Site) -> None:
+    with ExitStack() as opened:
+        for _ in range(20):
+            opened.enter_context(socket.create_connection(("127.0.0.1", site.port)))
+
+        started_s = time.monotonic()
+
+        assert site.call("/health").status == 200
+        assert time.monotonic() - started_s < 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Content-Length: 3\r\nContent-Length: 3",
+        "Content-Length: 3\r\nContent-Length: 7",
+        "Content-Length: 3\r\n 7",
+        "Content-Length : 3\r\nContent-length: 7",
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Content-Length: -3",
+        "Content-Length: +3",
+        "Content-Length: 1_0",
+        "Content-Length:",
+    ],
+)
+def test_a_body_of_doubtful_length_is_refused(site: Site, headers: str) -> None:
+    answer = site.raw(f"POST / HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\nabc")
+
+    assert answer == "HTTP/1.1 400 Bad Request"
+
+
+def test_a_request_that_cannot_be_read_is_answered_in_our_words(site: Site) -> None:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
+        connection.sendall(b"GET /api/time HTTP/1.1\r\nConnection: close\r\n\r\n")
+        answer = connection.makefile().read()
+
+    assert answer.startswith("HTTP/1.1 400")
+    assert '{"data": null, "error": "HTTP/1.1 requires a \'Host\' request header."}' in answer
+    assert "CherryPy" not in answer
+
+
+def test_a_body_above_1_mib_is_refused(site: Site) -> None:
+    answer = site.raw(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {2**20 + 1}\r\n\r\n")
+
+    assert answer == "HTTP/1.1 413 Request Entity Too Large"
+
+
+def test_headers_above_16_kib_are_refused(site: Site) -> None:
+    answer = site.raw(f"GET / HTTP/1.1\r\nHost: x\r\nX-Long: {'x' * 2**14}\r\n\r\n")
+
+    assert answer == "HTTP/1.1 413 Request Entity Too Large"
+
+
+def test_with_a_certificate_it_speaks_tls(
+    make_site: MakeSite, certificate: CertificateSettings
+) -> None:
+    site = make_site(tls=certificate).wait()
+    trusting = ssl.create_default_context(cafile=certificate.cert)
+
+    connection = http.client.HTTPSConnection("127.0.0.1", site.port, timeout=5, context=trusting)
+    connection.request("GET", "/health")
+
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_text("no certificate")])
+def test_a_certificate_that_cannot_be_used_is_named(
+    make_site: MakeSite,
+    certificate: CertificateSettings,
+    spoil: Callable[[Path | None], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spoil(certificate.cert)
+
+    site = make_site(tls=certificate).wait("waiting", "cannot use web.tls")
+
+    assert str(certificate.cert) in site.reason
+
+
+def test_the_password_is_never_logged(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
+    site.call("/")
+    site.call("/", (ADA[0], ADA[1] + "x"))
+    site.call("/nothing")
+
+    assert ADA[1] not in caplog.text
+    assert "Basic" not in caplog.text
