@@ -1,0 +1,1 @@
+"""The installed program as its own process, between real neighbours."""
