@@ -13,7 +13,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from cw_mqtt.config.settings import SensorSettings, Settings
@@ -25,7 +26,7 @@ from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.energy import add_measure, begin_total, join_totals, raise_total
 from cw_mqtt.measure.tariff import is_night
-from cw_mqtt.model import Chunk, Event, Reading, SensorState, Verdict, iso_utc
+from cw_mqtt.model import Chunk, Event, Form, Reading, SensorState, Verdict, iso_utc
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,27 @@ TOTALS_WITHIN_S = 5.0
 FULL_WAIT_S = 2.0
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
 SET_ASIDE = (Verdict.SETTLING, Verdict.UNVERIFIED)
+TOLD_AGAIN_S = 600.0
+EVENTS = {Verdict.REPLAYED: "replay_rejected", Verdict.FOREIGN: "unknown_sensor"}
+WORDS = {
+    "sensor_rebooted": (logging.INFO, "has restarted, as after a change of the battery"),
+    "replay_rejected": (logging.WARNING, "a packet heard before was sent once more; refused"),
+    "unknown_sensor": (
+        logging.WARNING,
+        "another sensor uses the same key and is left out; give each sensor a key of its own",
+    ),
+    "previous_key_used": (logging.WARNING, "still uses one of its previous_keys"),
+    "new_key_used": (logging.INFO, "uses its new key now; its previous_keys can go"),
+}
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the packets of one commit have brought so far; `heard` is in order of hearing."""
+
+    readings: list[Reading] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    heard: dict[bytes, None] = field(default_factory=dict)
 
 
 class Bridge:
@@ -58,11 +80,13 @@ class Bridge:
         self._journal = journal
         self._health = health
         self._events = events
+        self._clock = clock
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self._keyring = Keyring(sensor_keys(settings.sensors))
         self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
         self._framers = {r.name: self._framer(r.name, r.format) for r in settings.receivers}
-        self._heard: list[tuple[float, Opened]] = []  # cut, not yet committed
+        self._uncommitted: list[tuple[float, Opened]] = []
+        self._told_ts: dict[tuple[str, str | None], float] = {}
         self._states: dict[str, SensorState] = {}  # of the batch in hand, ahead of the journal
         self._totals_loaded = threading.Event()
         newest_ts = max((s.seen_ts or 0.0 for s in journal.states().values()), default=0.0)
@@ -115,20 +139,18 @@ class Bridge:
         with self._journal.lock:
             committed = self._journal.states()
             self._states = {slug: committed[slug] for slug in self._sensors}
-            readings: list[Reading] = []
-            events: list[Event] = []
-            for heard_ts, opened in self._heard:
-                self._judge(heard_ts, opened, readings, events)
+            batch = Batch()
+            for heard_ts, opened in self._uncommitted:
+                self._judge(heard_ts, opened, batch)
             for heard_ts, opened in self._cut(chunk for chunk in chunks if chunk):
-                self._heard.append((heard_ts, opened))
-                self._judge(heard_ts, opened, readings, events)
+                self._uncommitted.append((heard_ts, opened))
+                self._judge(heard_ts, opened, batch)
             changed = [s for slug, s in self._states.items() if s is not committed[slug]]
-            if changed or readings:
-                self._journal.commit(changed, readings)
-            self._heard.clear()
-        if events:
-            self._events.extend(events)
-            self._journal.ring()
+            if changed:
+                self._journal.commit(changed, batch.readings, batch.heard)
+            self._uncommitted.clear()
+        if batch.events:
+            self._tell(batch.events)
 
     def sensors_to_load(self) -> list[str]:
         """The sensors whose total the database has not told yet."""
@@ -155,7 +177,7 @@ class Bridge:
             return replace(
                 state,
                 energy=join_totals(stored, state.energy),
-                chain=state.chain if state.chain.tail or state.chain.held else before.chain,
+                chain=state.chain if state.chain.newest or state.chain.held else before.chain,
                 latest=state.latest or before.latest,
                 seen_ts=state.seen_ts or before.seen_ts,
             )
@@ -209,34 +231,54 @@ class Bridge:
             for what, count in framer.counts.items():
                 self._health.show("receivers", chunk.receiver, what, value=count)
 
-    def _judge(
-        self, heard_ts: float, opened: Opened, readings: list[Reading], events: list[Event]
-    ) -> None:
-        """Judge one packet and change its sensor's state by it."""
-        state = self._states[opened.sensor]
-        judgement = judge(state.chain, opened.packet, heard_ts)
-        state = replace(state, chain=judgement.chain)
+    def _judge(self, heard_ts: float, opened: Opened, batch: Batch) -> None:
+        """Judge one packet and change the states of the sensors that share its key."""
+        chains = {slug: self._states[slug].chain for slug in opened.sensors}
+        judgement = judge(
+            chains,
+            opened.packet,
+            heard_ts,
+            lambda payload: payload in batch.heard or self._journal.was_heard(payload),
+        )
+        for slug, chain in judgement.chains.items():
+            if chain is not chains[slug]:
+                self._states[slug] = replace(self._states[slug], chain=chain)
         if judgement.rebooted:
-            log.info("%s: the sensor has restarted", state.sensor)
-            events.append(Event("sensor_rebooted", heard_ts, state.sensor))
+            batch.events.append(Event("sensor_rebooted", heard_ts, judgement.rebooted))
         for ruling in judgement.rulings:
-            state = self._rule(state, ruling, readings)
-        self._states[state.sensor] = state
+            self._rule(ruling, batch)
+        newest = judgement.rulings[-1]
+        if newest.verdict not in (Verdict.DUPLICATE, Verdict.REPLAYED):
+            batch.heard[opened.packet.payload] = None
+        if newest.verdict in PROVEN:
+            self._note_key(newest.sensor, heard_ts, opened, batch)
 
-    def _rule(self, state: SensorState, ruling: Ruling, readings: list[Reading]) -> SensorState:
+    def _rule(self, ruling: Ruling, batch: Batch) -> None:
         """Let one verdict take effect: counted, and if it is a reading, measured and kept."""
-        verdict = ruling.verdict
+        state, verdict = self._states[ruling.sensor], ruling.verdict
         log.debug("%s: %s, %d W", state.sensor, verdict, ruling.packet.power_w)
         verdicts = {**state.verdicts, verdict: state.verdicts.get(verdict, 0) + 1}
         state = replace(state, verdicts=verdicts)
         if verdict in PROVEN:
             state = replace(state, seen_ts=max(state.seen_ts or 0.0, ruling.heard_ts))
-        if not (verdict.counts or verdict in SET_ASIDE):
-            return state
-        reading = self._reading(self._sensors[state.sensor], ruling)
-        readings.append(reading)
-        if not verdict.counts:
-            return state
+        if verdict in EVENTS:
+            batch.events.append(Event(EVENTS[verdict], ruling.heard_ts, state.sensor))
+        if verdict.counts or verdict in SET_ASIDE:
+            reading = self._reading(self._sensors[state.sensor], ruling)
+            batch.readings.append(reading)
+            if verdict.counts:
+                state = self._measured(state, reading)
+        self._states[state.sensor] = state
+
+    def _note_key(self, slug: str, heard_ts: float, opened: Opened, batch: Batch) -> None:
+        """Notice when a sensor changes between its key and a previous one."""
+        state = self._states[slug]
+        if state.previous_key != opened.previous:
+            self._states[slug] = replace(state, previous_key=opened.previous)
+            kind = "previous_key_used" if opened.previous else "new_key_used"
+            batch.events.append(Event(kind, heard_ts, slug))
+
+    def _measured(self, state: SensorState, reading: Reading) -> SensorState:
         energy = add_measure(
             state.energy,
             reading.ts,
@@ -246,13 +288,25 @@ class Bridge:
         )
         return replace(state, energy=energy, latest=reading)
 
+    def _tell(self, events: Iterable[Event]) -> None:
+        """Log what happened and hand it to the publisher; the same thing once in ten minutes."""
+        for event in events:
+            known_ts = self._told_ts.get((event.type, event.sensor), float("-inf"))
+            if 0 <= event.ts - known_ts < TOLD_AGAIN_S:
+                continue
+            self._told_ts[event.type, event.sensor] = event.ts
+            level, text = WORDS[event.type]
+            log.log(level, "%s: %s", event.sensor, text)
+            self._events.append(replace(event, text=text))
+        self._journal.ring()
+
     def _reading(self, sensor: SensorSettings, ruling: Ruling) -> Reading:
         packet, ts = ruling.packet, int(ruling.heard_ts)
         return Reading(
             sensor.slug,
             ts,
             round(packet.power_w * sensor.power_scale, 1),
-            packet.voltage_v,
+            packet.voltage_v or round(sensor.voltage_v),
             packet.battery_mv,
             ruling.verdict,
             is_night(ts, self._settings),
@@ -260,7 +314,8 @@ class Bridge:
 
     def _report_sensors(self) -> Mapping[str, Any]:
         states = self._journal.states()
-        return {slug: report_sensor(states[slug]) for slug in self._sensors}
+        now_ts = self._clock()
+        return {slug: report_sensor(states[slug], now_ts) for slug in self._sensors}
 
 
 def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:
@@ -271,18 +326,25 @@ def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:
             key.get_secret_value(),
             sensor.max_power_w,
             frozenset(sensor.receivers) if sensor.receivers else None,
+            None if sensor.format == "auto" else Form(sensor.format),
+            previous=key is not sensor.key,
         )
         for sensor in sensors
         for key in (sensor.key, *sensor.previous_keys)
     ]
 
 
-def report_sensor(state: SensorState) -> dict[str, Any]:
+def report_sensor(state: SensorState, now_ts: float) -> dict[str, Any]:
     """What `/health` says of a sensor: no power, no energy, no key."""
+    chain, seen_ts = state.chain, state.seen_ts
     return {
-        "last_seen": iso_utc(state.seen_ts) if state.seen_ts else None,
-        "restarts": state.chain.restarts,
-        "held": len(state.chain.held),
+        "last_seen": iso_utc(seen_ts) if seen_ts else None,
+        "last_seen_s_ago": round(now_ts - seen_ts, 1) if seen_ts else None,
+        "interval_s": median(chain.intervals_s) if chain.intervals_s else None,
+        "loss": round(chain.loss, 4),
+        "restarts": chain.restarts,
+        "held": len(chain.held),
+        "key": "previous" if state.previous_key else "current",
         "total_loaded": state.energy.loaded,
         "heard": {str(verdict): count for verdict, count in state.verdicts.items()},
     }

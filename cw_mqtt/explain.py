@@ -6,8 +6,8 @@ from typing import Any
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.config.settings import SensorSettings
-from cw_mqtt.decode.packets import LAYOUT, NO_PADDING, read_block
+from cw_mqtt.decode.packets import NO_PADDING, V1_LAYOUT, SensorKey, read_plain
+from cw_mqtt.model import Form, Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Explained:
     payload: str
     sensor: str
     plausible: bool
+    form: str
     power_w: int
     voltage_v: int
     battery_mv: int
@@ -36,13 +37,21 @@ class Explained:
         return f"{self.payload}  {self.sensor}: {values}{boot}"
 
 
-def explain_payload(payload: bytes, sensors: Iterable[SensorSettings]) -> Iterator[Explained]:
+def explain_payload(payload: bytes, keys: Iterable[SensorKey]) -> Iterator[Explained]:
     """What each configured key makes of a payload of 16 bytes."""
-    for sensor in sensors:
-        for key in (sensor.key, *sensor.previous_keys):
-            decrypt = AES.new(key.get_secret_value(), AES.MODE_ECB).decrypt
-            plausible = read_block(payload, decrypt, sensor.max_power_w) is not None
-            power_w, voltage_v, battery_mv, timer_ms, padding = LAYOUT.unpack(decrypt(payload))
-            first = plausible and padding == NO_PADDING
-            values = (power_w, voltage_v, battery_mv, timer_ms)
-            yield Explained(payload.hex(), sensor.slug, plausible, *values, first)
+    for key in keys:
+        plain = AES.new(key.key, AES.MODE_ECB).decrypt(payload)
+        read = read_plain(plain, payload, key)
+        power_w, voltage_v, battery_mv, timer_ms, padding = V1_LAYOUT.unpack(plain)
+        packet = read or Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload)
+        yield Explained(
+            payload.hex(),
+            key.sensor,
+            read is not None,
+            str(packet.form),
+            packet.power_w,
+            packet.voltage_v,
+            packet.battery_mv,
+            packet.timer_ms,
+            first_after_boot=packet.form is Form.V1 and packet.padding == NO_PADDING,
+        )

@@ -1,8 +1,9 @@
 """The journal: what was accepted, on disk, before anybody is told.
 
 One SQLite file in `data_dir`, held by one process at a time. It keeps the state of each sensor,
-every accepted reading until it is in the database (and seven days longer), and the ledger of
-retained topics. Everything that one frame changes is committed in one transaction.
+every accepted reading until it is in the database (and seven days longer), a trace of every
+payload ever heard, and the ledger of retained topics. Everything that one packet changes is
+committed in one transaction.
 """
 
 import fcntl
@@ -20,6 +21,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
+from cw_mqtt.heard import SCHEMA as HEARD_SCHEMA
+from cw_mqtt.heard import remember, was_heard
 from cw_mqtt.model import Reading, SensorState, Verdict
 from cw_mqtt.stages import Bell
 
@@ -93,8 +96,13 @@ class Journal:
         """The committed state of each sensor, by slug; never waits for a commit."""
         return dict(self._states)
 
-    def commit(self, states: Iterable[SensorState], readings: Sequence[Reading] = ()) -> None:
-        """Make new states and readings durable together, then wake the sinks.
+    def commit(
+        self,
+        states: Iterable[SensorState],
+        readings: Sequence[Reading] = (),
+        heard: Iterable[bytes] = (),
+    ) -> None:
+        """Make new states, readings and payloads heard durable together, then wake the sinks.
 
         Raises `ResourceAwayError` when the disk refuses; then nothing has changed.
         """
@@ -112,8 +120,14 @@ class Journal:
                     "VALUES (?, ?, ?, ?, ?, ?, ?)",
                     [reading_row(reading) for reading in readings],
                 )
+                remember(connection, heard)
             self._states.update((s.sensor, s) for s in states)
         self.ring()
+
+    def was_heard(self, payload: bytes) -> bool:
+        """Whether a payload was ever heard before, see `cw_mqtt.heard`."""
+        with self.lock:
+            return was_heard(self._connection, payload)
 
     def ring(self) -> None:
         """Wake the sinks."""
@@ -293,7 +307,7 @@ def open_file(path: Path, *, durable: bool) -> sqlite3.Connection:
     """
     try:
         connection = connect(path, durable=durable)
-        if connection.execute("PRAGMA quick_check").fetchone()[0] == "ok":
+        if is_intact(connection):
             return connection
         connection.close()
     except sqlite3.OperationalError as error:
@@ -308,6 +322,17 @@ def open_file(path: Path, *, durable: bool) -> sqlite3.Connection:
     return connect(path, durable=durable)
 
 
+def is_intact(connection: sqlite3.Connection) -> bool:
+    """Whether the tables that must not be wrong are in order.
+
+    `heard`, by far the largest, is left out: reading it through would delay each start.
+    """
+    tables = ("meta", "sensors", "readings", "refused", "retained", "filters")
+    return all(
+        connection.execute(f"PRAGMA quick_check({table})").fetchone()[0] == "ok" for table in tables
+    )
+
+
 def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     """Open or create the file with its tables."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
@@ -320,7 +345,7 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     if version == 0:
         ids = [("journal", secrets.token_hex(16)), ("installation", secrets.token_hex(4))]
         connection.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";"):
+        for statement in (SCHEMA + HEARD_SCHEMA).split(";"):
             connection.execute(statement)
         connection.executemany("INSERT INTO meta VALUES (?, ?)", ids)
         connection.execute(f"PRAGMA user_version = {VERSION}")

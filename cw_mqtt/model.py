@@ -33,12 +33,21 @@ class Chunk:
     opened: bool = False
 
 
+class Form(StrEnum):
+    """How a sensor's firmware fills the 16 bytes; docs/packets.md has the layouts."""
+
+    V1 = "v1"  # 2014: each packet carries the end of the one before it
+    V1_1 = "v1.1"  # the same with a constant tag: each packet proves itself
+    V2 = "v2"  # boot and sequence numbers, an energy counter
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     """A payload that decrypted to plausible values; nothing is proven about its sender yet.
 
-    `padding` is plaintext bytes 10-15, `tail` ciphertext bytes 10-15: a sensor's next packet
-    has this packet's tail as its padding (the chain).
+    Forms v1 and v1.1 have `timer_ms`, the sensor's milliseconds awake, and `padding`, plaintext
+    bytes 10-15: under v1 a sensor's next packet has this packet's `tail` there (the chain).
+    Form v2 has `boot` and `sequence`, which rise together, and `energy_wh`; no voltage.
     """
 
     power_w: int
@@ -47,6 +56,10 @@ class Packet:
     timer_ms: int
     padding: bytes
     payload: bytes
+    form: Form = Form.V1
+    boot: int = 0
+    sequence: int = 0
+    energy_wh: int | None = None
 
     @property
     def tail(self) -> bytes:
@@ -63,7 +76,7 @@ class Verdict(StrEnum):
     HELD = "held"  # plausible; waits for a packet that proves it
     UNVERIFIED = "unverified"  # held, and nothing proved it in time
     DUPLICATE = "duplicate"  # the same payload again within seconds: a radio repeat
-    REPLAYED = "replayed"  # the same payload again, later than any radio repeats it
+    REPLAYED = "replayed"  # heard once before, later than any radio repeats it
     FOREIGN = "foreign"  # proven to come from another sensor that uses the same key
 
     @property
@@ -90,41 +103,40 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A plausible packet that waits for the next one to prove it.
+class Heard:
+    """A plausible packet with the time at which it was heard.
 
-    `foreign`: it was proven to continue the chain of another sensor under the same key.
+    `not_of` are sensors that cannot have sent it: it came between two of their packets that
+    chain onto each other, or continues one that did.
     """
 
     packet: Packet
     heard_ts: float
-    foreign: bool = False
+    not_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
     """What is trusted of a sensor's packets, and what waits to be proven.
 
-    `tail`, `timer_ms`, `heard_ts` and `payload` are of the newest proven packet, None before
-    the first. `steps_ms` and `intervals_s` are the newest differences between packets that
-    followed each other without loss. `wrapped` says that the timer passed 2^32 since the boot, so
-    that a small value is no boot; `restarts` counts boots seen.
+    `newest` is the newest proven packet; `before_reboot` the one before the newest reboot, in
+    case that it was another sensor's. `steps_ms` and `intervals_s` are the newest differences
+    between packets that followed each other without loss; `loss` is the share of packets that
+    could not be used, over about the last hundred. `wrapped` says that the timer passed 2^32
+    since the boot, so that a small value is no boot; `restarts` counts boots seen. `held` are
+    packets that wait, of all sensors that share this one's key.
     """
 
-    tail: bytes | None = None
-    timer_ms: int | None = None
-    heard_ts: float | None = None
-    payload: bytes | None = None
+    newest: Heard | None = None
+    before_reboot: Heard | None = None
     steps_ms: tuple[int, ...] = ()
     intervals_s: tuple[float, ...] = ()
+    loss: float = 0.0
     wrapped: bool = False
     restarts: int = 0
-    held: tuple[Held, ...] = ()
+    held: tuple[Heard, ...] = ()
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {
-        "ser_json_bytes": "hex",
-        "val_json_bytes": "hex",
-    }
+    __pydantic_config__: ClassVar = {"ser_json_bytes": "hex", "val_json_bytes": "hex"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,8 @@ class SensorState:
     """Everything the bridge remembers of one sensor; the journal keeps it as JSON.
 
     `latest` is the newest reading that counts; `seen_ts` is when a proven packet was last heard,
-    settling ones too; `verdicts` counts what was heard, by verdict.
+    settling ones too; `verdicts` counts what was heard, by verdict. `previous_key`: the sensor
+    still uses a key from which it is being moved away.
     """
 
     sensor: str
@@ -163,6 +176,7 @@ class SensorState:
     energy: Energy = Energy()
     latest: Reading | None = None
     seen_ts: float | None = None
+    previous_key: bool = False
     verdicts: Mapping[Verdict, int] = field(default_factory=dict)
 
 

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from cw_mqtt.decode.packets import Keyring, SensorKey, read_block
+from Crypto.Cipher import AES
+
+from cw_mqtt.decode.packets import Keyring, SensorKey, read_plain
 from cw_mqtt.model import Chain, Chunk, Packet
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "packets.json").read_text())
@@ -30,8 +32,8 @@ def powers(stream: str = "normal_20_consecutive") -> list[int]:
 
 def heard(stream: str = "normal_20_consecutive") -> list[tuple[Packet, float]]:
     """The packets of a recorded stream, decrypted, each with the time at which it was heard."""
-    decrypt = keyring()._keys[0][1]
-    packets = [read_block(payload, decrypt, 36000) for payload in payloads(stream)]
+    decrypt, key = AES.new(KEY, AES.MODE_ECB).decrypt, SensorKey("a", KEY, 36000)
+    packets = [read_plain(decrypt(payload), payload, key) for payload in payloads(stream)]
     return [(packet, ts) for packet, ts in zip(packets, times(stream), strict=True) if packet]
 
 

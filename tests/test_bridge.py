@@ -1,6 +1,9 @@
 import threading
+import time
 from collections import Counter, deque
+from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 
@@ -9,7 +12,8 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import Chunk, Energy, Event, SensorState, Verdict
-from tests.packets import OTHER_KEY, payloads, powers, times
+from cw_mqtt.simulate import SensorFirmware
+from tests.packets import OTHER_KEY, RECORDED, payloads, powers, times
 from tests.settings import NIGHT_CONTRACT, SENSOR, settings
 from tests.waiting import wait_until
 
@@ -252,3 +256,89 @@ def test_the_report_holds_no_power_and_no_key(start):
     report = running.health.report()["sensors"]["main"]
     assert report["heard"] == {"held": 1, "settling": 5, "verified": 15}
     assert str(powers()[-1]) not in str(report)
+
+
+def test_a_recorded_run_is_refused_also_after_a_restart(start, caplog):
+    running = start().loaded()
+    running.bridge.process(chunks())
+    running.journal.close()
+
+    again = start()
+    before = again.state
+    again.bridge.process(chunks(later_s=3600))
+
+    assert again.state.verdicts[Verdict.REPLAYED] == 20
+    assert (again.state.energy, again.state.chain.newest) == (before.energy, before.chain.newest)
+    assert len(again.readings()) == 20
+
+
+def test_an_attack_is_told_in_words_and_not_at_each_packet(start, caplog):
+    running = start().loaded()
+    running.bridge.process(chunks())
+
+    running.bridge.process(chunks(later_s=300))
+
+    assert [(e.type, e.text) for e in running.events] == [
+        ("replay_rejected", "a packet heard before was sent once more; refused")
+    ]
+    assert caplog.text.count("main: a packet heard before") == 1
+
+
+def test_another_sensor_under_the_same_key_is_told(start, caplog):
+    running = start().loaded()
+    running.bridge.process(chunks("after_reboot"))
+
+    running.bridge.process(chunks("timer_crosses_2_31", later_s=60))
+
+    assert [event.type for event in running.events] == ["unknown_sensor"]
+    assert "give each sensor a key of its own" in caplog.text
+    assert Verdict.VERIFIED not in running.state.verdicts
+
+
+def test_a_key_is_changed_without_losing_the_sensor(start, caplog):
+    caplog.set_level("INFO")
+    keys = {"key": OTHER_KEY.hex(), "previous_keys": [SENSOR["key"]]}
+    running = start(sensors=[{**SENSOR, **keys}]).loaded()
+
+    running.bridge.process(chunks())
+    assert running.health.report()["sensors"]["main"]["key"] == "previous"
+    running.bridge.process(renewed(OTHER_KEY, later_s=1000))
+
+    assert [event.type for event in running.events][:2] == ["previous_key_used", "sensor_rebooted"]
+    assert running.events[2].type == "new_key_used"
+    assert running.health.report()["sensors"]["main"]["key"] == "current"
+    assert running.readings()[-1].verdict is Verdict.VERIFIED
+
+
+def renewed(key, later_s):
+    """A recorded stream as a sensor with another key would send it."""
+    firmware = SensorFirmware(key, Random(1))
+    recorded = RECORDED["streams"]["normal_20_consecutive"]
+    return [
+        replace(
+            chunk,
+            content=firmware.send(packet["power_w"], packet["battery_mv"], packet["timer_ms"]),
+        )
+        for packet, chunk in zip(recorded, chunks(later_s=later_s), strict=True)
+    ]
+
+
+def test_health_tells_period_loss_and_when_a_sensor_was_last_heard(start):
+    running = start().loaded()
+    running.bridge.process([c for number, c in enumerate(chunks()) if number != 10])
+
+    report = running.health.report()["sensors"]["main"]
+
+    assert 8.8 < report["interval_s"] < 9.0
+    assert 0 < report["loss"] < 0.02
+    assert report["last_seen_s_ago"] == pytest.approx(time.time() - times()[-1], abs=5)
+
+
+def test_a_packet_that_two_keys_open_goes_to_the_sensor_that_proves_it(start):
+    both = [SENSOR, {"slug": "other", "name": "Other", "key": SENSOR["key"]}]
+    running = start(sensors=both).loaded()
+
+    running.bridge.process(chunks())
+
+    assert {reading.sensor for reading in running.readings()} == {"main"}
+    assert running.journal.states()["other"].verdicts == {}

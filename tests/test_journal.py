@@ -8,16 +8,17 @@ import pytest
 from cw_mqtt import journal as journal_module
 from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Chain, Energy, Held, Packet, Reading, SensorState, Verdict
+from cw_mqtt.model import Chain, Energy, Heard, Packet, Reading, SensorState, Verdict
 
 PACKET = Packet(750, 240, 3296, 412, bytes(6), bytes(range(200, 216)))
 STATE = SensorState(
     "main",
-    Chain(tail=b"\xff\x00abcd", timer_ms=2**32 - 1, held=(Held(PACKET, 5.25),)),
+    Chain(newest=Heard(PACKET, 4.5), loss=0.125, held=(Heard(PACKET, 5.25, ("main",)),)),
     Energy(day_j=0.1 + 0.2, loaded=True),
     Reading("main", 5, 750.5, 240, 3296, Verdict.CONFIRMED, night=True),
     5.25,
-    {Verdict.SETTLING: 5},
+    previous_key=True,
+    verdicts={Verdict.SETTLING: 5},
 )
 
 

@@ -1,7 +1,6 @@
 """Encrypted payloads -> packets with plausible values, under the keys of the configured sensors.
 
-The sensor encrypts its 16-byte struct as one AES-128 block (ECB, no IV, no MAC), little-endian:
-power u16 W, voltage u16 V, battery u16 mV, timer u32 ms, 6 bytes padding.
+Each payload is one AES-128 block (ECB, no IV, no MAC). docs/packets.md has the layouts.
 """
 
 import struct
@@ -10,9 +9,13 @@ from dataclasses import dataclass
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.model import TAIL_SIZE, Chain, Packet
+from cw_mqtt.model import TAIL_SIZE, Chain, Form, Packet
 
-LAYOUT = struct.Struct("<HHHI6s")
+V1_LAYOUT = struct.Struct("<HHHI6s")  # power W, voltage V, battery mV, timer ms, padding
+V2_LAYOUT = struct.Struct("<H3s3sHBB4s")  # boot, sequence, energy Wh, power, battery, flags, zeros
+V2_BATTERY_STEP_MV = 20
+V2_ZEROS = bytes(4)
+V1_1_TAG = b"CWv1.1"
 NO_PADDING = bytes(TAIL_SIZE)
 MAINS_V = range(90, 281)
 BATTERY_MV = range(1500, 6501)
@@ -22,34 +25,42 @@ BATTERY_MV = range(1500, 6501)
 class SensorKey:
     """One key under which a sensor is accepted; a sensor may have several while keys change.
 
-    `receivers` names those that may hear it, None any.
+    `receivers` names those that may hear it, None any; `form` None is whatever it turns out.
     """
 
     sensor: str
     key: bytes
     max_power_w: float
     receivers: frozenset[str] | None = None
+    form: Form | None = None
+    previous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A payload that one sensor's key opened.
+    """A payload that a key opened; `sensors` are those that share the key.
 
-    `proven` says that its padding continues something known: the sensor's trusted packet, a held
-    one, or the zeros of a boot. Noise does that once in 2^48 blocks, while plain plausibility
-    is met by one random block in eight thousand for each key.
+    `proven` says that its padding continues something known (a sensor's trusted packet, a held
+    one, the zeros of a boot) or that the packet proves itself. Noise does that once in 2^32
+    blocks, while plain plausibility is met by one random block in eight thousand for each key.
     """
 
-    sensor: str
+    sensors: tuple[str, ...]
     packet: Packet
     proven: bool
+    previous: bool = False
 
 
 class Keyring:
     """The configured keys, the one that fitted last first."""
 
     def __init__(self, keys: Sequence[SensorKey]) -> None:
-        self._keys = [(key, AES.new(key.key, AES.MODE_ECB).decrypt) for key in keys]
+        shared: dict[bytes, list[SensorKey]] = {}
+        for key in keys:
+            shared.setdefault(key.key, []).append(key)
+        self._keys = [
+            (tuple(sensors), AES.new(key, AES.MODE_ECB).decrypt) for key, sensors in shared.items()
+        ]
 
     def open(
         self, payload: bytes, receiver: str, chain_of: Callable[[str], Chain]
@@ -59,11 +70,10 @@ class Keyring:
         `chain_of` tells the present chain of a sensor.
         """
         best: Opened | None = None
-        for place, (key, decrypt) in enumerate(self._keys):
-            packet = read_block(payload, decrypt, key.max_power_w)
-            if packet is None or (key.receivers is not None and receiver not in key.receivers):
+        for place, (keys, decrypt) in enumerate(self._keys):
+            opened = open_plain(decrypt(payload), payload, receiver, keys, chain_of)
+            if opened is None:
                 continue
-            opened = Opened(key.sensor, packet, continues(packet, chain_of(key.sensor)))
             if opened.proven:
                 self._keys.insert(0, self._keys.pop(place))
                 return opened
@@ -71,20 +81,73 @@ class Keyring:
         return best
 
 
-def read_block(
-    payload: bytes, decrypt: Callable[[bytes], bytes], max_power_w: float
-) -> Packet | None:
-    """Decrypt one block; None when its values cannot be a sensor's."""
-    power_w, voltage_v, battery_mv, timer_ms, padding = LAYOUT.unpack(decrypt(payload))
-    if voltage_v not in MAINS_V or battery_mv not in BATTERY_MV or power_w > max_power_w:
+def open_plain(
+    plain: bytes,
+    payload: bytes,
+    receiver: str,
+    keys: Sequence[SensorKey],
+    chain_of: Callable[[str], Chain],
+) -> Opened | None:
+    """What a decrypted block is to the sensors that share its key; None: nothing plausible."""
+    sensors: list[str] = []
+    packet, previous = None, False
+    for key in keys:
+        read = read_plain(plain, payload, key)
+        if read is not None and (key.receivers is None or receiver in key.receivers):
+            sensors.append(key.sensor)
+            packet, previous = packet or read, key.previous
+    if packet is None:
         return None
-    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload)
+    proven = proves_itself(packet) or any(is_expected(packet, chain_of(s)) for s in sensors)
+    return Opened(tuple(sensors), packet, proven, previous)
 
 
-def continues(packet: Packet, chain: Chain) -> bool:
-    """Whether the padding continues a packet that is known of the sensor, or is a boot's."""
-    if packet.padding == NO_PADDING:
-        return True
-    return packet.padding == chain.tail or any(
-        packet.padding == held.packet.tail for held in chain.held
+def read_plain(plain: bytes, payload: bytes, key: SensorKey) -> Packet | None:
+    """The packet in a decrypted block; None when its values cannot be the sensor's."""
+    packet = read_v2(plain, payload) if plain.endswith(V2_ZEROS) else None
+    packet = packet or read_v1(plain, payload)
+    if packet is None or packet.power_w > key.max_power_w:
+        return None
+    return packet if key.form in (None, packet.form) else None
+
+
+def read_v1(plain: bytes, payload: bytes) -> Packet | None:
+    """A packet of form v1 or v1.1, if its voltage and battery can be."""
+    power_w, voltage_v, battery_mv, timer_ms, padding = V1_LAYOUT.unpack(plain)
+    if voltage_v not in MAINS_V or battery_mv not in BATTERY_MV:
+        return None
+    form = Form.V1_1 if padding == V1_1_TAG else Form.V1
+    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload, form)
+
+
+def read_v2(plain: bytes, payload: bytes) -> Packet | None:
+    """A packet of form v2, if its battery can be."""
+    boot, sequence, energy_wh, power_w, battery, _flags, _zeros = V2_LAYOUT.unpack(plain)
+    battery_mv = battery * V2_BATTERY_STEP_MV
+    if battery_mv not in BATTERY_MV:
+        return None
+    return Packet(
+        power_w,
+        voltage_v=0,
+        battery_mv=battery_mv,
+        timer_ms=0,
+        padding=NO_PADDING,
+        payload=payload,
+        form=Form.V2,
+        boot=boot,
+        sequence=int.from_bytes(sequence, "little"),
+        energy_wh=int.from_bytes(energy_wh, "little"),
+    )
+
+
+def proves_itself(packet: Packet) -> bool:
+    """Whether the packet is of a form that needs no other packet to prove its sender."""
+    return packet.form is not Form.V1
+
+
+def is_expected(packet: Packet, chain: Chain) -> bool:
+    """Whether the padding continues a packet that is known, or is a boot's."""
+    known = (*chain.held, chain.newest) if chain.newest else chain.held
+    return packet.padding == NO_PADDING or any(
+        packet.padding == heard.packet.tail for heard in known
     )

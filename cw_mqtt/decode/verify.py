@@ -1,17 +1,18 @@
 """Packets -> verdicts: what is trusted of a sensor, and what proves it.
 
-The sensor's padding is a chain: each packet carries the end of the one before it, which nobody
-without the key can continue. A packet that continues the trusted one is verified. Any other
-is held until the next one continues it; then both are good if the timer could have got there.
-Trusted state advances on proven packets only, so no forged packet can mute a sensor.
+Under form v1 the padding is a chain: each packet carries the end of the one before it, which
+nobody without the key can continue. A packet that continues the trusted one is verified. Any
+other is held until the next one continues it; then both are good if the timer could have got
+there. Forms v1.1 and v2 prove themselves, and must have got there too. What was heard before is
+a replay. Trusted state advances on proven packets only, so no forged packet can mute a sensor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
-from cw_mqtt.decode.packets import NO_PADDING
-from cw_mqtt.model import Chain, Held, Packet, Verdict
+from cw_mqtt.decode.packets import NO_PADDING, proves_itself
+from cw_mqtt.model import Chain, Form, Heard, Packet, Verdict
 
 TIMER_RANGE_MS = 2**32
 REPEAT_S = 5.0  # the sensor tries 16 times within 79 ms; two receivers may differ by more
@@ -21,14 +22,21 @@ HOLD_UNKNOWN_S = 600.0  # before the period is known
 SETTLING_STEPS = 5  # the firmware's offset filter takes this many packets after power-up
 STEPS_KEPT = 9
 INTERVALS_KEPT = 50
-SLOWEST_CLOCK = 1.1  # the sensor's oscillator may run fast by a tenth
-SLACK_MS = 2000
+FASTEST_CLOCK = 1.1  # the sensor's oscillator may run fast by a tenth
+SLACK_S = 2.0
+SET_BACK_S = 60.0
+FASTEST_BOOT_S = 1.0
+FASTEST_PERIOD_S = 1.0
+REGRET_S = 3600.0  # how long a reboot may turn out to have been another sensor's
+LOSS_WEIGHT = 0.01
+MOST_MISSED = 10  # in one go; after a longer silence the bridge may not have listened
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """The verdict on one packet, given now or after it was held."""
 
+    sensor: str
     packet: Packet
     heard_ts: float
     verdict: Verdict
@@ -36,144 +44,304 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one packet changed: the new chain and the verdicts given, in order of time."""
+    """What one packet changed: the chains that changed, and verdicts in order of time."""
 
-    chain: Chain
+    chains: Mapping[str, Chain]
     rulings: tuple[Ruling, ...]
-    rebooted: bool = False
+    rebooted: str | None = None
 
 
-def judge(chain: Chain, packet: Packet, heard_ts: float) -> Judgement:
-    """Judge a plausible packet of a sensor by what is known of the sensor."""
-    earlier_ts = heard_before(chain, packet.payload)
-    if earlier_ts is not None:
-        repeat = abs(heard_ts - earlier_ts) <= REPEAT_S
-        verdict = Verdict.DUPLICATE if repeat else Verdict.REPLAYED
-        return Judgement(chain, (Ruling(packet, heard_ts, verdict),))
-    chain, expired = let_go(chain, heard_ts)
-    if packet.padding == chain.tail:
-        after = advance(strangers(chain), Held(packet, heard_ts))
-        return Judgement(after, (*expired, proven(after, packet, heard_ts, Verdict.VERIFIED)))
-    for held in chain.held:
-        if packet.padding == held.packet.tail:
-            return confirm(chain, held, Held(packet, heard_ts), expired)
-    return hold(chain, Held(packet, heard_ts), expired)
+Fit = tuple[str, bool]  # the sensor that must have sent a packet, and whether it has rebooted
 
 
-def heard_before(chain: Chain, payload: bytes) -> float | None:
-    """When exactly these bytes were heard, if they are the trusted packet or a held one."""
-    if payload == chain.payload:
-        return chain.heard_ts
-    return next((h.heard_ts for h in chain.held if h.packet.payload == payload), None)
+def judge(
+    chains: Mapping[str, Chain],
+    packet: Packet,
+    heard_ts: float,
+    was_heard: Callable[[bytes], bool],
+) -> Judgement:
+    """Judge a plausible packet by what is known of the sensors that share its key.
+
+    `chains` are theirs; the first one's holds what waits. `was_heard` tells whether a payload
+    was ever heard before; it is asked only about packets that continue no trusted one.
+    """
+    host = next(iter(chains))
+    newest = Heard(packet, heard_ts)
+    repeated = repeat_of(chains, newest)
+    if repeated:
+        return Judgement({}, (repeated,))
+    waiting, expired = let_go(chains[host], host, heard_ts)
+    chains = {**chains, host: waiting}
+    for sensor, chain in chains.items():
+        if chain.newest and continues(newest, chain.newest):
+            return trust(chains, sensor, (newest,), expired)
+    if was_heard(packet.payload):
+        return Judgement(chains, (*expired, Ruling(host, packet, heard_ts, Verdict.REPLAYED)))
+    for held in waiting.held:
+        if continues(newest, held):
+            return confirm(chains, held, newest, expired)
+    if proves_itself(packet):
+        fit = fitting(chains, newest)
+        if fit and (chains[fit[0]].newest or packet.form is Form.V1_1):
+            return trust(chains, fit[0], (newest,), expired, rebooted=fit[1])
+        if not fit:
+            foreign = Ruling(host, packet, heard_ts, Verdict.FOREIGN)
+            return Judgement(chains, (*expired, foreign))
+    return hold(chains, newest, expired)
 
 
-def let_go(chain: Chain, now_ts: float) -> tuple[Chain, tuple[Ruling, ...]]:
+def repeat_of(chains: Mapping[str, Chain], newest: Heard) -> Ruling | None:
+    """The verdict on a packet that is, byte for byte, a newest or held one once more."""
+    for sensor, chain in chains.items():
+        for heard in (*chain.held, *((chain.newest,) if chain.newest else ())):
+            if heard.packet.payload == newest.packet.payload:
+                soon = abs(newest.heard_ts - heard.heard_ts) <= REPEAT_S
+                verdict = Verdict.DUPLICATE if soon else Verdict.REPLAYED
+                return Ruling(sensor, newest.packet, newest.heard_ts, verdict)
+    return None
+
+
+def continues(newest: Heard, before: Heard) -> bool:
+    """Whether a packet is, provably, the next one that the sender of another sent."""
+    if newest.packet.form is Form.V2:
+        return before.packet.form is Form.V2 and sequence_risen(before, newest) == 1
+    return newest.packet.form is Form.V1 and newest.packet.padding == before.packet.tail
+
+
+def let_go(chain: Chain, sensor: str, now_ts: float) -> tuple[Chain, tuple[Ruling, ...]]:
     """Give up held packets whose successor should have come long ago."""
     hold_s = HOLD_PERIODS * median(chain.intervals_s) if chain.intervals_s else HOLD_UNKNOWN_S
     late = tuple(held for held in chain.held if now_ts - held.heard_ts > hold_s)
+    if not late:
+        return chain, ()
     kept = tuple(held for held in chain.held if held not in late)
-    return replace(chain, held=kept), unverified(late)
+    return replace(chain, held=kept), given_up(late, sensor)
 
 
-def hold(chain: Chain, newest: Held, before: tuple[Ruling, ...]) -> Judgement:
+def given_up(held: tuple[Heard, ...], sensor: str) -> tuple[Ruling, ...]:
+    """The verdict on packets that nothing proved in time."""
+    return tuple(
+        Ruling(
+            sensor,
+            each.packet,
+            each.heard_ts,
+            Verdict.FOREIGN if sensor in each.not_of else Verdict.UNVERIFIED,
+        )
+        for each in held
+    )
+
+
+def hold(chains: Mapping[str, Chain], newest: Heard, before: tuple[Ruling, ...]) -> Judgement:
     """Keep a packet until the next proves it; beyond a few, the oldest are given up."""
-    held = (*chain.held, newest)
+    host = next(iter(chains))
+    held = (*chains[host].held, newest)
     rulings = (
         *before,
-        *unverified(held[:-MOST_HELD]),
-        Ruling(newest.packet, newest.heard_ts, Verdict.HELD),
+        *given_up(held[:-MOST_HELD], host),
+        Ruling(host, newest.packet, newest.heard_ts, Verdict.HELD),
     )
-    return Judgement(replace(chain, held=held[-MOST_HELD:]), rulings)
+    chain = replace(chains[host], held=held[-MOST_HELD:])
+    return Judgement({**chains, host: chain}, rulings)
 
 
-def unverified(held: Sequence[Held]) -> tuple[Ruling, ...]:
-    """The verdict on packets that nothing proved in time."""
-    return tuple(Ruling(h.packet, h.heard_ts, Verdict.UNVERIFIED) for h in held)
-
-
-def confirm(chain: Chain, first: Held, second: Held, before: tuple[Ruling, ...]) -> Judgement:
+def confirm(
+    chains: Mapping[str, Chain], first: Heard, second: Heard, before: tuple[Ruling, ...]
+) -> Judgement:
     """Judge two packets of which the second continues the first.
 
-    They come from a holder of the key; from this sensor if its timer could have got there.
-    If not, the second is held on, so that the stranger's next packet is known as well.
+    They come from a holder of the key: from the sensor that could have got there. If there is
+    none, the second is held on, so that the stranger's next packet is known as well.
     """
-    others = replace(chain, held=tuple(held for held in chain.held if held is not first))
-    rebooted = has_rebooted(chain, first)
-    if first.foreign or not (rebooted or follows(chain, first)):
-        foreign = Ruling(first.packet, first.heard_ts, Verdict.FOREIGN)
-        return hold(others, replace(second, foreign=True), (*before, foreign))
-    start = strangers(anew(others) if rebooted else others)
-    after = advance(advance(start, first, consecutive=False), second)
+    host = next(iter(chains))
+    others = tuple(held for held in chains[host].held if held is not first)
+    chains = {**chains, host: replace(chains[host], held=others)}
+    fit = fitting(chains, first)
+    if fit:
+        return trust(chains, fit[0], (first, second), before, rebooted=fit[1])
+    foreign = Ruling(host, first.packet, first.heard_ts, Verdict.FOREIGN)
+    return hold(chains, replace(second, not_of=tuple(chains)), (*before, foreign))
+
+
+def fitting(chains: Mapping[str, Chain], first: Heard) -> Fit | None:
+    """Which sensor a proven packet is from, when some packets before it were lost.
+
+    The one whose last packet it follows most closely; else one never heard before; else one
+    that may have rebooted, the longest silent first. None when it is no configured sensor's.
+    """
+    possible = {s: chain for s, chain in chains.items() if s not in first.not_of}
+    last = [(s, chain.newest) for s, chain in possible.items()]
+    last += [(s, regretted(chain, first)) for s, chain in chains.items()]
+    risen = [
+        (rise, sensor)
+        for sensor, before in last
+        if before and (rise := risen_share(before, first)) is not None
+    ]
+    if risen:
+        return min(risen)[1], False
+    new = [sensor for sensor, chain in possible.items() if not chain.newest]
+    if new:
+        return new[0], False
+    silent = [
+        (chain.newest.heard_ts, sensor)
+        for sensor, chain in possible.items()
+        if chain.newest and may_have_rebooted(chain.newest, first)
+    ]
+    return (min(silent)[1], True) if silent else None
+
+
+def regretted(chain: Chain, first: Heard) -> Heard | None:
+    """The packet before a reboot, while it may turn out that another sensor has rebooted."""
+    before = chain.before_reboot
+    return before if before and first.heard_ts - before.heard_ts < REGRET_S else None
+
+
+def risen_share(before: Heard, first: Heard) -> float | None:
+    """How far the sender's clock has risen, as a share of what it can; None: it cannot be.
+
+    It must rise, and by no more than time has passed: wall time is the only sure bound, since
+    the timer stands still while the sensor sleeps. A boot's first packet follows none.
+    """
+    most_s = seconds_between(before, first)
+    if first.packet.form is Form.V2:
+        risen, most = sequence_risen(before, first), most_s / FASTEST_PERIOD_S
+    elif first.packet.padding == NO_PADDING:
+        return None
+    else:
+        risen = (first.packet.timer_ms - before.packet.timer_ms) % TIMER_RANGE_MS
+        most = most_s * 1000
+    return risen / most if risen and risen <= most else None
+
+
+def may_have_rebooted(before: Heard, first: Heard) -> bool:
+    """Whether the sender can have begun anew since its last packet."""
+    most_s = seconds_between(before, first)
+    if first.packet.form is Form.V2:
+        boots = first.packet.boot - before.packet.boot
+        newer = before.packet.form is not Form.V2 or 0 < boots <= most_s / FASTEST_BOOT_S
+        return newer and first.packet.sequence <= most_s / FASTEST_PERIOD_S
+    return first.packet.timer_ms <= most_s * 1000
+
+
+def sequence_risen(before: Heard, first: Heard) -> int | None:
+    """How many packets of form v2 the second comes after the first; None if it does not."""
+    if before.packet.form is not Form.V2 or before.packet.boot != first.packet.boot:
+        return None
+    return max(0, first.packet.sequence - before.packet.sequence) or None
+
+
+def seconds_between(before: Heard, first: Heard) -> float:
+    """How much time the sender may have had; without limit when the clock was set back.
+
+    A little less than none is no such case: a held packet may be older than a trusted one.
+    """
+    passed_s = first.heard_ts - before.heard_ts
+    if passed_s < -SET_BACK_S:
+        return float("inf")
+    return max(0.0, passed_s) * FASTEST_CLOCK + SLACK_S
+
+
+def trust(
+    chains: Mapping[str, Chain],
+    sensor: str,
+    packets: tuple[Heard, ...],
+    before: tuple[Ruling, ...],
+    *,
+    rebooted: bool = False,
+) -> Judgement:
+    """Trust packets of a sensor that follow each other without loss: one, or a held one first.
+
+    What else is held came between two packets of this sensor, or before them: it is not its own.
+    """
+    chains = with_strangers(chains, sensor, packets[0])
+    chain = anew(chains[sensor]) if rebooted else took_back(chains[sensor], packets[0])
+    for heard in packets:
+        chain = advance(chain, heard)
+    *first, last = packets
     rulings = (
         *before,
-        proven(after, first.packet, first.heard_ts, Verdict.CONFIRMED),
-        proven(after, second.packet, second.heard_ts, Verdict.VERIFIED),
+        *(proven(chain, sensor, heard, Verdict.CONFIRMED) for heard in first),
+        proven(chain, sensor, last, Verdict.VERIFIED),
     )
-    return Judgement(after, rulings, rebooted)
+    return Judgement({**chains, sensor: chain}, rulings, sensor if rebooted else None)
 
 
-def follows(chain: Chain, first: Held) -> bool:
-    """Whether the timer rose since the trusted packet, and by no more than time has passed."""
-    if chain.timer_ms is None:
-        return True
-    risen_ms = (first.packet.timer_ms - chain.timer_ms) % TIMER_RANGE_MS
-    return 0 < risen_ms <= most_risen_ms(chain, first)
+def with_strangers(chains: Mapping[str, Chain], sensor: str, first: Heard) -> Mapping[str, Chain]:
+    """The chains with all that is held marked as not this sensor's.
 
-
-def has_rebooted(chain: Chain, first: Held) -> bool:
-    """Whether the timer began anew since the trusted packet, which takes no more than its value."""
-    if chain.timer_ms is None or first.packet.timer_ms > most_risen_ms(chain, first):
-        return False
-    return first.packet.padding == NO_PADDING or not follows(chain, first)
-
-
-def most_risen_ms(chain: Chain, first: Held) -> float:
-    """How far the timer can have come since the trusted packet.
-
-    It stands still while the sensor sleeps, so that wall time is the only sure bound. When the
-    wall clock was set back, nothing is known.
+    So is the newest packet, if `first` shows that the reboot it belongs to was another's.
     """
-    passed_s = first.heard_ts - (chain.heard_ts or 0.0)
-    if passed_s < 0:
-        return TIMER_RANGE_MS
-    return passed_s * 1000 * SLOWEST_CLOCK + SLACK_MS
-
-
-def strangers(chain: Chain) -> Chain:
-    """Mark what is held as foreign: it came between two packets that chain onto each other."""
-    return replace(chain, held=tuple(replace(held, foreign=True) for held in chain.held))
+    host = next(iter(chains))
+    held, newest = chains[host].held, chains[sensor].newest
+    if newest and took_back(chains[sensor], first) is not chains[sensor]:
+        held = (*held, newest)
+    if not held:
+        return chains
+    marked = (replace(each, not_of=tuple({*each.not_of, sensor})) for each in held)
+    return {**chains, host: replace(chains[host], held=tuple(marked)[-MOST_HELD:])}
 
 
 def anew(chain: Chain) -> Chain:
-    """Forget the timer of before a reboot; what was learned of the sensor stays."""
-    return replace(chain, timer_ms=None, heard_ts=None, wrapped=False, restarts=chain.restarts + 1)
-
-
-def advance(chain: Chain, heard: Held, *, consecutive: bool = True) -> Chain:
-    """Trust a packet; learn step and interval from it when none was lost before it."""
-    packet, steps_ms, intervals_s = heard.packet, chain.steps_ms, chain.intervals_s
-    wrapped = chain.wrapped
-    if chain.timer_ms is not None and chain.heard_ts is not None:
-        step_ms = (packet.timer_ms - chain.timer_ms) % TIMER_RANGE_MS
-        wrapped = wrapped or packet.timer_ms < chain.timer_ms
-        if consecutive and heard.heard_ts > chain.heard_ts:
-            steps_ms = (*steps_ms, step_ms)[-STEPS_KEPT:]
-            interval_s = round(heard.heard_ts - chain.heard_ts, 3)
-            intervals_s = (*intervals_s, interval_s)[-INTERVALS_KEPT:]
+    """Begin after a reboot; what was learned of the sensor stays."""
     return replace(
         chain,
-        tail=packet.tail,
-        timer_ms=packet.timer_ms,
-        heard_ts=heard.heard_ts,
-        payload=packet.payload,
-        steps_ms=steps_ms,
-        intervals_s=intervals_s,
-        wrapped=wrapped,
+        newest=None,
+        before_reboot=chain.newest,
+        wrapped=False,
+        restarts=chain.restarts + 1,
     )
 
 
-def proven(chain: Chain, packet: Packet, heard_ts: float, verdict: Verdict) -> Ruling:
-    """The verdict on a proven packet: settling while the sensor's filter has not settled."""
+def took_back(chain: Chain, first: Heard) -> Chain:
+    """The chain as it was before a reboot that was another sensor's, if `first` shows that."""
+    before = regretted(chain, first)
+    if not (chain.newest and before) or continues(first, chain.newest):
+        return chain
+    if risen_share(chain.newest, first) is not None or risen_share(before, first) is None:
+        return chain
+    return replace(chain, newest=before, before_reboot=None, restarts=chain.restarts - 1)
+
+
+def advance(chain: Chain, heard: Heard) -> Chain:
+    """Trust one packet; learn step, interval and loss from it."""
+    before, packet = chain.newest, heard.packet
+    chain = replace(chain, newest=replace(heard, not_of=()))
+    if before is None:
+        return chain
+    interval_s = round(heard.heard_ts - before.heard_ts, 3)
+    if not continues(heard, before) and not (
+        proves_itself(packet) and is_one_period(chain, interval_s)
+    ):
+        wrapped = chain.wrapped or packet.timer_ms < before.packet.timer_ms
+        return replace(chain, wrapped=wrapped, loss=with_missed(chain, interval_s))
+    step_ms = (packet.timer_ms - before.packet.timer_ms) % TIMER_RANGE_MS
+    return replace(
+        chain,
+        steps_ms=(*chain.steps_ms, step_ms)[-STEPS_KEPT:],
+        intervals_s=(*chain.intervals_s, interval_s)[-INTERVALS_KEPT:]
+        if interval_s > 0
+        else chain.intervals_s,
+        wrapped=chain.wrapped or packet.timer_ms < before.packet.timer_ms,
+        loss=chain.loss * (1 - LOSS_WEIGHT),
+    )
+
+
+def is_one_period(chain: Chain, interval_s: float) -> bool:
+    """Whether no packet can have been lost in an interval, as far as the period is known."""
+    return not chain.intervals_s or interval_s < 1.5 * median(chain.intervals_s)
+
+
+def with_missed(chain: Chain, interval_s: float) -> float:
+    """The loss after an interval in which packets must have been lost."""
+    period_s = median(chain.intervals_s) if chain.intervals_s else interval_s
+    missed = min(MOST_MISSED, max(1, round(interval_s / period_s) - 1)) if period_s > 0 else 1
+    received = chain.loss * (1 - LOSS_WEIGHT)
+    return 1 - (1 - received) * (1 - LOSS_WEIGHT) ** missed
+
+
+def proven(chain: Chain, sensor: str, heard: Heard, verdict: Verdict) -> Ruling:
+    """The verdict on a proven packet: settling while the firmware's filter has not settled."""
     step_ms = median(chain.steps_ms) if chain.steps_ms else 0
-    settling = not chain.wrapped and packet.timer_ms < SETTLING_STEPS * step_ms
-    return Ruling(packet, heard_ts, Verdict.SETTLING if settling else verdict)
+    settles = heard.packet.form is not Form.V2 and not chain.wrapped
+    settling = settles and heard.packet.timer_ms < SETTLING_STEPS * step_ms
+    chosen = Verdict.SETTLING if settling else verdict
+    return Ruling(sensor, heard.packet, heard.heard_ts, chosen)

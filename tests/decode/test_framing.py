@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cw_mqtt.decode.framing import Framer, Told
-from cw_mqtt.model import Chain, Chunk
+from cw_mqtt.model import Chain, Chunk, Heard
 from tests.packets import OTHER_KEY, chunk, keyring, payloads
 
 BOOT_TEXT = b"CitizenWatt receiver ready\r\n"
@@ -29,7 +29,7 @@ class Ear:
                 found.append(piece)
             else:
                 found.append(piece.packet.payload)
-                self.chain = Chain(tail=piece.packet.tail)
+                self.chain = Chain(newest=Heard(piece.packet, 0.0))
         return found
 
 

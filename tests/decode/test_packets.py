@@ -1,7 +1,10 @@
-import pytest
+import struct
 
-from cw_mqtt.decode.packets import Keyring, SensorKey
-from cw_mqtt.model import Chain
+import pytest
+from Crypto.Cipher import AES
+
+from cw_mqtt.decode.packets import V1_1_TAG, Keyring, SensorKey
+from cw_mqtt.model import Chain, Form, Heard
 from tests.packets import KEY, OTHER_KEY, RECORDED, STREAMS, keyring, no_chain, payloads
 
 EVERY_PACKET = [packet for stream in STREAMS for packet in RECORDED["streams"][stream]]
@@ -32,17 +35,17 @@ def test_the_sensor_is_the_one_whose_key_fits():
     opened = keyring(OTHER_KEY, KEY).open(payloads()[0], "hall", no_chain)
 
     assert opened is not None
-    assert opened.sensor == "b"
+    assert opened.sensors == ("b",)
 
 
-def test_under_one_key_the_sensor_is_the_one_whose_chain_continues():
+def test_a_packet_is_offered_to_all_sensors_that_share_its_key():
     first, second = payloads()[:2]
-    chains = {"a": Chain(tail=b"abcdef"), "b": Chain(tail=first[-6:])}
+    known = keyring().open(first, "hall", no_chain)
+    chains = {"a": Chain(), "b": Chain(newest=Heard(known.packet, 0.0))}
 
     opened = keyring(KEY, KEY).open(second, "hall", chains.__getitem__)
 
-    assert opened is not None
-    assert (opened.sensor, opened.proven) == ("b", True)
+    assert (opened.sensors, opened.proven) == (("a", "b"), True)
 
 
 def test_a_power_above_the_configured_maximum_is_not_plausible():
@@ -56,3 +59,33 @@ def test_a_sensor_is_heard_only_by_its_receivers():
 
     assert ring.open(payloads()[0], "hall", no_chain) is None
     assert ring.open(payloads()[0], "attic", no_chain) is not None
+
+
+def encrypted(plain: bytes) -> bytes:
+    return AES.new(KEY, AES.MODE_ECB).encrypt(plain)
+
+
+def test_a_tag_in_the_padding_makes_a_packet_of_form_v1_1_which_proves_itself():
+    payload = encrypted(struct.pack("<HHHI6s", 500, 240, 3300, 412, V1_1_TAG))
+
+    opened = keyring().open(payload, "hall", no_chain)
+
+    assert (opened.packet.form, opened.packet.power_w, opened.proven) == (Form.V1_1, 500, True)
+
+
+def test_a_packet_of_form_v2_has_boot_sequence_and_energy():
+    plain = bytes.fromhex("0700030201104200e803a50000000000")
+
+    opened = keyring().open(encrypted(plain), "hall", no_chain)
+
+    packet = opened.packet
+    assert (packet.form, packet.boot, packet.sequence) == (Form.V2, 7, 0x010203)
+    assert (packet.energy_wh, packet.power_w, packet.battery_mv) == (0x4210, 1000, 3300)
+    assert opened.proven
+
+
+@pytest.mark.parametrize("form", [Form.V1_1, Form.V2])
+def test_a_sensor_of_a_configured_form_accepts_no_other(form):
+    ring = Keyring([SensorKey("a", KEY, 36000, form=form)])
+
+    assert ring.open(payloads()[0], "hall", no_chain) is None

@@ -1,20 +1,61 @@
-import pytest
+from dataclasses import replace
+from random import Random
 
+import pytest
+from Crypto.Cipher import AES
+
+from cw_mqtt.decode.packets import V1_1_TAG, SensorKey, read_plain
 from cw_mqtt.decode.verify import judge
-from cw_mqtt.model import Chain, Packet, Verdict
-from tests.packets import heard
+from cw_mqtt.model import Chain, Form, Packet, Verdict
+from cw_mqtt.simulate import SensorFirmware
+from tests.packets import KEY, START_TS, heard
 
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
 
 
-def judge_all(packets, chain=None):
+class Judge:
+    """Judges packets one after the other, and remembers all it heard, as the bridge does."""
+
+    def __init__(self, *sensors):
+        self.chains = {sensor: Chain() for sensor in sensors or ("a",)}
+        self.heard = set()
+        self.rebooted = []
+
+    @property
+    def chain(self):
+        return self.chains["a"]
+
+    def hear(self, packets):
+        """Every verdict given, in order."""
+        rulings = []
+        for packet, heard_ts in packets:
+            judgement = judge(self.chains, packet, heard_ts, self.heard.__contains__)
+            self.chains |= judgement.chains
+            self.heard.add(packet.payload)
+            self.rebooted += [judgement.rebooted] if judgement.rebooted else []
+            rulings += judgement.rulings
+        return rulings
+
+
+def judge_all(packets):
     """The chain after some packets, and every verdict given, in order."""
-    chain, rulings = chain or Chain(), []
-    for packet, heard_ts in packets:
-        judgement = judge(chain, packet, heard_ts)
-        chain = judgement.chain
-        rulings += judgement.rulings
-    return chain, rulings
+    court = Judge()
+    rulings = court.hear(packets)
+    return court.chain, rulings
+
+
+def later(packets, by_s):
+    """The same packets, heard later."""
+    return [(packet, ts + by_s) for packet, ts in packets]
+
+
+def made(first_timer_ms, count, start_ts, key=KEY, seed=1, form=Form.V1):
+    """Packets of a running sensor of form v1, eight seconds and 800 ms of its timer apart."""
+    sensor = SensorFirmware(key, Random(seed), timer_ms=first_timer_ms, tail=b"before")
+    decrypt, known = AES.new(key, AES.MODE_ECB).decrypt, SensorKey("a", key, 36000)
+    for n in range(count):
+        payload = sensor.send(500 + n, 3300, first_timer_ms + 800 * n)
+        yield read_plain(decrypt(payload), payload, known), start_ts + 8.0 * n
 
 
 def final(rulings):
@@ -33,7 +74,7 @@ def test_a_first_packet_is_held_and_the_next_proves_both():
     chain, rulings = judge_all([first, second])
 
     assert [r.verdict for r in rulings] == [Verdict.HELD, Verdict.CONFIRMED, Verdict.VERIFIED]
-    assert chain.tail == second[0].tail
+    assert chain.newest.packet == second[0]
     assert chain.held == ()
 
 
@@ -91,24 +132,48 @@ def test_a_packet_with_both_neighbours_lost_is_unverified():
 
 
 def test_a_reboot_is_recognised_and_its_first_five_settle():
-    before, _ = judge_all(heard("normal_20_consecutive"))
-    later = [(packet, ts + 1000) for packet, ts in heard("after_reboot")]
+    court = Judge()
+    court.hear(heard("normal_20_consecutive"))
 
-    chain, rulings = judge_all(later, before)
+    rulings = court.hear(later(heard("after_reboot"), 1000))
 
-    assert chain.restarts == 1
+    assert court.chain.restarts == 1
+    assert court.rebooted == ["a"]
     assert [verdict for _, verdict in final(rulings)] == [Verdict.SETTLING] * 5
 
 
 @pytest.mark.parametrize(("later_s", "verdict"), [(0.5, "duplicate"), (60, "replayed")])
-def test_the_same_payload_again_changes_nothing(later_s, verdict):
-    chain, _ = judge_all(heard("timer_crosses_2_31"))
-    packet, heard_ts = heard("timer_crosses_2_31")[-1]
+def test_the_newest_payload_again_changes_nothing(later_s, verdict):
+    court = Judge()
+    court.hear(heard("timer_crosses_2_31"))
+    before = court.chain
 
-    after, rulings = judge_all([(packet, heard_ts + later_s)], chain)
+    rulings = court.hear(later(heard("timer_crosses_2_31")[-1:], later_s))
 
     assert [r.verdict for r in rulings] == [verdict]
-    assert after == chain
+    assert court.chain == before
+
+
+def test_a_recorded_run_played_again_in_order_is_replayed_packet_by_packet():
+    court = Judge()
+    court.hear(heard("normal_20_consecutive"))
+    before = court.chain
+
+    rulings = court.hear(later(heard("normal_20_consecutive")[:10], 600))
+
+    assert {r.verdict for r in rulings} == {Verdict.REPLAYED}
+    assert court.chain == before
+
+
+def test_a_recorded_boot_played_again_is_no_reboot():
+    court = Judge()
+    court.hear(heard("after_reboot"))
+    court.hear(later(heard("normal_20_consecutive"), 1000))
+
+    court.hear(later(heard("after_reboot"), 2000))
+
+    assert len(court.rebooted) == 1  # the real one
+    assert court.chain.newest.packet == heard("normal_20_consecutive")[-1][0]
 
 
 def test_a_forged_packet_does_not_mute_the_sensor():
@@ -117,35 +182,79 @@ def test_a_forged_packet_does_not_mute_the_sensor():
 
     _, rulings = judge_all([*packets[:3], (forged, packets[2][1] + 1), *packets[3:]])
 
-    assert accepted(rulings) == [
-        600,
-        601,
-        602,
-        603,
-        604,
-        605,
-    ]
+    assert accepted(rulings) == [600, 601, 602, 603, 604, 605]
 
 
 def test_a_pair_whose_timer_cannot_have_come_so_far_is_foreign():
-    chain, _ = judge_all(heard("after_reboot"))
-    soon = [(packet, ts + 60) for packet, ts in heard("timer_crosses_2_31")]
+    court = Judge()
+    court.hear(heard("after_reboot"))
+    newest = court.chain.newest
 
-    after, rulings = judge_all(soon, chain)
+    rulings = court.hear(later(heard("timer_crosses_2_31"), 60))
 
     assert {verdict for _, verdict in final(rulings)} == {Verdict.FOREIGN}
-    assert after.tail == chain.tail
+    assert court.chain.newest == newest
 
 
 def test_a_neighbour_under_the_same_key_does_not_disturb_the_sensor():
     mine, foreign = heard("normal_20_consecutive")[5:], heard("timer_wraps_at_2_32")
-    start, _ = judge_all(mine[:2])
-    shifted = [(packet, ts + 55) for packet, ts in foreign]
-    both = sorted(mine[2:] + shifted, key=lambda pair: pair[1])
+    court = Judge()
+    court.hear(mine[:2])
+    both = sorted(mine[2:] + later(foreign, 55), key=lambda pair: pair[1])
 
-    _, rulings = judge_all(both, start)
+    rulings = court.hear(both)
 
     assert accepted(rulings) == [packet.power_w for packet, _ in mine[2:]]
+
+
+def test_a_neighbour_that_boots_under_the_same_key_is_no_reboot_of_the_sensor():
+    mine = list(made(5_000_000, 12, START_TS))
+    court = Judge()
+    court.hear(mine[:3])
+    both = sorted(mine[3:] + later(heard("after_reboot"), 28), key=lambda pair: pair[1])
+
+    rulings = court.hear(both)
+
+    assert accepted(rulings) == [packet.power_w for packet, _ in mine[3:]]
+    assert court.rebooted == []
+
+
+def test_a_reboot_that_was_a_neighbours_is_taken_back():
+    mine, neighbour = list(made(5_000_000, 20, START_TS)), heard("after_reboot")
+    court = Judge()
+    court.hear(mine[:3])
+    court.hear(later(neighbour[:2], 20))  # while two of mine are lost
+    assert court.rebooted == ["a"]
+
+    rulings = court.hear(sorted([*mine[6:], *later(neighbour[2:], 35)], key=lambda pair: pair[1]))
+
+    assert accepted(rulings)[-12:] == [packet.power_w for packet, _ in mine[8:]]
+    assert court.chain.restarts == 0
+
+
+def test_two_sensors_under_one_key_are_told_apart_by_their_chains():
+    first, second = list(made(5_000_000, 10, START_TS)), list(made(90_000, 10, START_TS + 3))
+    court = Judge("a", "b")
+
+    rulings = court.hear(sorted(first + second, key=lambda pair: pair[1]))
+
+    by_sensor = {
+        sensor: [r.packet for r in rulings if r.sensor == sensor and r.verdict in PROVEN]
+        for sensor in ("a", "b")
+    }
+    assert by_sensor == {"a": [p for p, _ in first], "b": [p for p, _ in second]}
+
+
+def test_two_sensors_under_one_key_are_told_apart_again_after_losses():
+    first, second = list(made(5_000_000, 20, START_TS)), list(made(90_000, 20, START_TS + 3))
+    court = Judge("a", "b")
+    court.hear(sorted(first[:5] + second[:5], key=lambda pair: pair[1]))
+
+    rulings = court.hear(sorted(first[7:] + second[8:], key=lambda pair: pair[1]))
+
+    proven = [(r.sensor, r.packet) for r in rulings if r.verdict in PROVEN]
+    assert sorted(p.power_w for s, p in proven if s == "a") == [p.power_w for p, _ in first[7:]]
+    assert sorted(p.power_w for s, p in proven if s == "b") == [p.power_w for p, _ in second[8:]]
 
 
 def test_held_packets_stay_few_whatever_is_sent():
@@ -161,9 +270,71 @@ def test_held_packets_stay_few_whatever_is_sent():
 
 def test_a_clock_set_back_does_not_mute_the_sensor():
     packets = heard("timer_crosses_2_31")
-    chain, _ = judge_all(packets[:2])
-    earlier = [(packet, ts - 7200) for packet, ts in packets[3:]]
+    court = Judge()
+    court.hear(packets[:2])
 
-    _, rulings = judge_all(earlier, chain)
+    rulings = court.hear(later(packets[3:], -7200))
 
     assert all(verdict.counts for _, verdict in final(rulings))
+
+
+def test_loss_is_the_share_of_packets_that_did_not_come():
+    packets = list(made(1_000_000, 3000, START_TS))
+    every_tenth_lost = [pair for number, pair in enumerate(packets) if number % 10]
+
+    court = Judge()
+    court.hear(every_tenth_lost)
+
+    assert court.chain.loss == pytest.approx(0.1, abs=0.04)
+
+
+def as_v1_1(packets):
+    """The same values, in packets that prove themselves."""
+    return [
+        (replace(packet, form=Form.V1_1, padding=V1_1_TAG), heard_ts)
+        for packet, heard_ts in packets
+    ]
+
+
+def test_of_form_v1_1_every_packet_is_verified_alone():
+    packets = as_v1_1(made(1_000_000, 10, START_TS))
+
+    _, rulings = judge_all([packets[0], packets[3], packets[7], packets[9]])
+
+    assert [r.verdict for r in rulings] == [Verdict.VERIFIED] * 4
+
+
+def test_of_form_v1_1_a_replay_and_another_sensor_are_refused():
+    packets = as_v1_1(made(1_000_000, 10, START_TS))
+    court = Judge()
+    court.hear(packets)
+
+    rulings = court.hear(later(packets[4:5], 100))
+    rulings += court.hear(as_v1_1(made(900_000_000, 1, START_TS + 110, seed=9)))
+
+    assert [r.verdict for r in rulings] == [Verdict.REPLAYED, Verdict.FOREIGN]
+
+
+def v2(boot, sequence, heard_ts):
+    """A packet of form v2."""
+    payload = b"v2" + boot.to_bytes(7) + sequence.to_bytes(7)
+    packet = Packet(700, 0, 3300, 0, bytes(6), payload, Form.V2, boot, sequence, energy_wh=1)
+    return packet, START_TS + heard_ts
+
+
+def test_of_form_v2_a_second_packet_proves_the_first_and_then_each_proves_itself():
+    _, rulings = judge_all([v2(3, 100, 0), v2(3, 101, 8), v2(3, 104, 32), v2(4, 0, 50)])
+
+    verdicts = [r.verdict for r in rulings]
+    assert verdicts == [Verdict.HELD, Verdict.CONFIRMED, *[Verdict.VERIFIED] * 3]
+
+
+@pytest.mark.parametrize("position", [(3, 50), (2, 500), (3, 90_000), (40_000, 0)])
+def test_of_form_v2_what_does_not_rise_or_rises_too_far_is_refused(position):
+    court = Judge()
+    court.hear([v2(3, 100, 0), v2(3, 101, 8)])
+
+    rulings = court.hear([v2(*position, 16)])
+
+    assert [r.verdict for r in rulings] == [Verdict.FOREIGN]
+    assert court.chain.newest.packet.sequence == 101

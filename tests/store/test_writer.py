@@ -15,7 +15,7 @@ from cw_mqtt.store.positions import Position, advance
 from tests.store.home import START_TS, Home, reading
 from tests.waiting import wait_until
 
-STATE = SensorState("main", Chain(tail=b"abcdef"), Energy(day_j=7.5, loaded=True))
+STATE = SensorState("main", Chain(loss=0.25), Energy(day_j=7.5, loaded=True))
 
 # the database refuses a power of 666 W, each kind in its own words
 REFUSES_666 = {
