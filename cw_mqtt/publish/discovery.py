@@ -195,3 +195,8 @@ class Discovery:
 
     def _origin(self) -> dict[str, str]:
         return {"name": "cw-mqtt", "sw_version": self.version}
+
+
+def discovery_first(topic: str) -> tuple[bool, str]:
+    """Sorts topics of discovery, in either style and under any prefix, before all others."""
+    return not topic.endswith("/config"), topic

@@ -15,7 +15,7 @@ from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import Event, SensorState
 from cw_mqtt.publish.client import TICK_S, Connection, Protocol, connect
-from cw_mqtt.publish.discovery import MIGRATE
+from cw_mqtt.publish.discovery import MIGRATE, discovery_first
 from cw_mqtt.publish.identity import Identity
 from cw_mqtt.publish.network import NetworkBell
 from cw_mqtt.publish.retelling import Retelling
@@ -176,9 +176,10 @@ class MqttPublisher:
         """Publish discovery; clear what was retained under topics no longer wanted.
 
         For entities that change from one style of discovery to the other, Home Assistant is
-        told first, so that it keeps their history and their users' changes.
+        told first, so that it keeps their history and their users' changes. Of those that end,
+        discovery is cleared before the values: an entity still there cannot read an empty value.
         """
-        ghosts = sorted(self._journal.retained_topics() - identity.retained)
+        ghosts = sorted(self._journal.retained_topics() - identity.retained, key=discovery_first)
         moving = [topic for topic in ghosts if topic in identity.handed_over]
         self._publish_all(connection, (Message(topic, MIGRATE, 1, retain=True) for topic in moving))
         connection.settle()

@@ -261,6 +261,24 @@ def test_a_renamed_sensor_leaves_nothing_behind(house: House, broker: Broker) ->
     late.close()
 
 
+def test_of_a_removed_sensor_the_entities_go_before_their_values(
+    house: House, observer: Observer
+) -> None:
+    house.journal.commit([state()])
+    house.start_and_wait()
+    house.stop()
+    observer.wait_for(BRIDGE_STATE, "offline")
+    observer.seen.clear()
+
+    house.sensors = [{**SENSOR, "slug": "flat"}]
+    house.start_and_wait()
+
+    observer.wait_for(BRIDGE_STATE, "online")
+    emptied = [seen.topic for seen in observer.seen if "main/" in seen.topic and not seen.payload]
+    assert emptied[0] == f"homeassistant/device/{house.journal.installation}_main/config"
+    assert "citizenwatt/main/state" in emptied
+
+
 def test_another_style_of_discovery_keeps_the_entities(house: House, observer: Observer) -> None:
     house.start_and_wait(discovery={"style": "entity"})
     house.stop()
