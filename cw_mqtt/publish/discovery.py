@@ -46,6 +46,14 @@ DIAGNOSTICS: Mapping[str, Component] = {
         "device_class": "timestamp",
         "entity_category": "diagnostic",
     },
+    "loss": {
+        "name": "Packet loss",
+        "state_class": "measurement",
+        "unit_of_measurement": "%",
+        "suggested_display_precision": 1,
+        "entity_category": "diagnostic",
+        "value_template": "{{ value_json.loss * 100 }}",
+    },
     "quality": {
         "name": "Quality",
         "device_class": "enum",
@@ -180,9 +188,9 @@ class Discovery:
     def _from_state(self, slug: str, quantity: str, description: Component) -> dict[str, Any]:
         return {
             **self._component(slug, quantity),
-            **description,
             "state_topic": self.topics.sensor(slug, "state"),
             "value_template": f"{{{{ value_json.{quantity} }}}}",
+            **description,
         }
 
     def _component(self, slug: str, quantity: str) -> dict[str, Any]:

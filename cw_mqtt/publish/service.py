@@ -131,6 +131,8 @@ class MqttPublisher:
         try:
             self._greet(connection, identity)
             works()
+            # at a start the other stages are not there yet: health says so only for a moment
+            self._health_at_s = time.monotonic() + TICK_S
             log.info("connected to %s with MQTT %s", self._mqtt.host, connection.protocol)
             while not stopping.is_set() and self._journal.installation == installation:
                 self._step(connection, identity)

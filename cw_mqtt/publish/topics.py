@@ -112,6 +112,7 @@ class Topics:
             "battery": latest.battery_mv / 1000,
             "last_seen": iso_utc(state.seen_ts or latest.ts),
             "interval": round(median(intervals_s), 1) if intervals_s else None,
+            "loss": round(state.chain.loss, 3),
             "quality": str(latest.verdict),
         }
         if night_prices:

@@ -35,6 +35,7 @@ def test_entity_style_is_one_message_an_entity() -> None:
         "homeassistant/sensor/1a2b_flat-2/energy/config",
         "homeassistant/sensor/1a2b_flat-2/battery/config",
         "homeassistant/sensor/1a2b_flat-2/last_seen/config",
+        "homeassistant/sensor/1a2b_flat-2/loss/config",
         "homeassistant/sensor/1a2b_flat-2/quality/config",
     ]
 
@@ -90,6 +91,13 @@ def test_what_comes_out_of_the_state_is_diagnostic(quantity: str) -> None:
     assert entity["entity_category"] == "diagnostic"
     assert entity["state_topic"] == "citizenwatt/flat-2/state"
     assert entity["value_template"] == f"{{{{ value_json.{quantity} }}}}"
+
+
+def test_loss_is_shown_in_percent() -> None:
+    loss = discovered("entity")["homeassistant/sensor/1a2b_flat-2/loss/config"]
+
+    assert loss["value_template"] == "{{ value_json.loss * 100 }}"
+    assert loss["unit_of_measurement"] == "%"
 
 
 def test_the_connectivity_of_the_bridge_stays_available_when_the_bridge_is_away() -> None:

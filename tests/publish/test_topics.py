@@ -41,6 +41,7 @@ def test_state_says_everything_known_of_a_sensor() -> None:
         "battery": 3.29,
         "last_seen": "2026-09-21T14:13:20Z",
         "interval": 8.2,
+        "loss": 0.025,
         "quality": "verified",
     }
 
