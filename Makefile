@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help run test check bench clean
+.PHONY: help run test check bench torture clean
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -34,6 +34,9 @@ check: $(READY_TO_TEST) ## all that CI demands: format, lint, types, tests, cove
 
 bench: $(READY_TO_TEST) ## measure speed and memory (minutes)
 	$(BIN)/python -m tests.bench
+
+torture: $(READY_TO_TEST) ## attack simulated sensors at length, with ten million forged blocks (half an hour)
+	$(BIN)/python -m tests.torture
 
 clean: ## remove all that was made here, except your data
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,42 +5,34 @@ command needs is imported in it, so that each starts fast.
 """
 
 import json
+import os
 import re
 import sys
-import time
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cw_mqtt import __version__
-from cw_mqtt.config.load import find_config, format_mistakes, load_settings, warnings
+from cw_mqtt.config.load import EXAMPLE_KEY, find_config, format_mistakes, load_settings, warnings
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.errors import BridgeError, InUseError, SettingsError, UsageError
+from cw_mqtt.errors import BridgeError, InUseError, ResourceAwayError, SettingsError, UsageError
 
 FAILED, WRONG = 1, 2
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class Duration(click.ParamType[timedelta]):
-    """A time such as 90s, 15m, 12h or 30d."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """See `click.ParamType.convert`."""
-        match = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
-        if match is None:
-            self.fail(f"{value!r}: expected a time such as 90s, 15m, 12h or 30d", param, ctx)
-        return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
-
-
-DURATION = Duration()
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def duration(text: str) -> timedelta:
+    """A time such as 90s, 15m, 12h or 30d, as click asks a type of option for it."""
+    match = re.fullmatch(r"(\d{1,5})([smhd])", text, re.ASCII)
+    if match is None:
+        raise click.BadParameter(f"expected a time such as 90s, 15m, 12h or 30d, got {text!r}")
+    return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
 
 
 class Commands(click.Group):
@@ -106,18 +98,22 @@ def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
 
 
 @main.command("demo")
-@click.option("--history", type=DURATION, default="0s", help="Begin with past measures, as 30d.")
+@click.option("--history", type=duration, default="0s", help="Begin with past measures, as 30d.")
 @click.pass_obj
 def demo_command(config: Path | None, history: timedelta) -> None:
     """Try everything without a sensor.
 
     A simulated sensor sends what a real one would, every 8 seconds, through an ordinary serial
-    port. A broker is started if config.yaml names none. What the demo keeps is in data/demo.
+    port: one for each in config.yaml, if you have written one. A broker is started if none is
+    named there. What the demo keeps is in data/demo, apart from what is real.
     """
-    from cw_mqtt.demo import run_demo
+    from cw_mqtt.demo import example_settings, run_demo
     from cw_mqtt.logs import set_up_logs
 
-    settings, folder = load(config)
+    try:
+        settings, folder = load(config)
+    except UsageError:  # nobody has written a config.yaml yet
+        settings, folder = example_settings(), Path()
     set_up_logs(settings.logging)
     run_demo(settings, folder, history)
 
@@ -134,7 +130,7 @@ def check_config(config: Path | None, *, as_json: bool) -> None:
         if not as_json:
             raise
         mistakes = [asdict(mistake) for mistake in error.mistakes]
-        click.echo(json.dumps({"ok": False, "mistakes": mistakes}))
+        click.echo(json.dumps({"ok": False, "mistakes": mistakes, "warnings": []}))
         sys.exit(WRONG)
     advice = warnings(settings)
     if as_json:
@@ -155,24 +151,72 @@ def decode_command(config: Path | None, payloads: tuple[str, ...], *, as_json: b
 
     HEX is a packet as the receiver hands it over: 32 hex digits, with or without spaces.
     """
+    from cw_mqtt.bridge import sensor_keys
     from cw_mqtt.explain import explain_payload
+    from cw_mqtt.keys import refuse_keys
 
     settings, _ = load(config)
-    for text in payloads:
+    keys = sensor_keys(settings.sensors)
+    for number, text in enumerate(payloads, 1):
         try:
             payload = bytes.fromhex(text)
         except ValueError:
             payload = b""
-        if len(payload) != 16:
-            raise UsageError(f"{text!r}: expected 32 hex digits, the 16 bytes of one packet")
-        for explained in explain_payload(payload, settings.sensors):
+        if len(payload) != 16:  # the text is not shown: it may be a key
+            raise UsageError(f"HEX {number}: expected 32 hex digits, the 16 bytes of one packet")
+        refuse_keys(payload, keys)
+        for explained in explain_payload(payload, keys):
             click.echo(json.dumps(explained.fields()) if as_json else explained.text())
+
+
+@main.command("analyze")
+@click.argument("sources", nargs=-1, metavar="[SOURCE...]")
+@click.option("--receiver", help="Which receiver of config.yaml; by default the first.")
+@click.option("--duration", type=duration, default="60s", help="How long to listen.")
+@click.option("--verbose", is_flag=True, help="Every byte of the first packets under each key.")
+@AS_JSON
+@click.pass_obj
+def analyze_command(
+    config: Path | None,
+    sources: tuple[str, ...],
+    receiver: str | None,
+    duration: timedelta,
+    *,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Say in words and numbers why a sensor is heard, or is not, and what to do.
+
+    SOURCE is a capture (see `record`), packets of 32 hex digits each, or a longer stream of hex
+    digits. Without one the receiver's port is listened to, for a minute or until Ctrl+C; stop
+    `cw-mqtt run` before, since it holds the port. Tested are: a wrong key, reversed bytes, a
+    shifted stream, noise, a stuck radio, damaged lines, another sensor under the same key, the
+    published example key. Keys are shown by fingerprints only (see `key fingerprint`).
+
+    Exit code 0: a configured sensor is certainly well; 1: it is not, or that cannot be told yet.
+    """
+    from cw_mqtt.analysis import analyze
+    from cw_mqtt.bridge import sensor_keys
+    from cw_mqtt.findings import explain
+    from cw_mqtt.report import as_json as report_json
+    from cw_mqtt.report import as_text, is_healthy
+    from cw_mqtt.sources import hear
+
+    settings, folder = load(config)
+    heard = hear(settings, folder, sources, receiver, duration)
+    keys = sensor_keys(settings.sensors)
+    case = analyze(heard.chunks, keys, heard.form, EXAMPLE_KEY, timed=heard.timed)
+    findings = explain(case)
+    report = report_json(case, findings)
+    click.echo(json.dumps(report) if as_json else as_text(case, findings, verbose=verbose))
+    if not is_healthy(findings):
+        sys.exit(FAILED)
 
 
 @main.command("record")
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--receiver", help="Which receiver of config.yaml; by default the first.")
-@click.option("--duration", type=DURATION, help="End after this time; by default at Ctrl+C.")
+@click.option("--duration", type=duration, help="End after this time; by default at Ctrl+C.")
 @click.pass_obj
 def record_command(
     config: Path | None, output: Path, receiver: str | None, duration: timedelta | None
@@ -207,32 +251,34 @@ def replay_command(config: Path | None, capture: Path, *, as_json: bool) -> None
         click.echo(json.dumps({"readings": [asdict(r) for r in readings], "heard": heard}))
         return
     for r in readings:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(r.ts))
+        at = f"{datetime.fromtimestamp(r.ts, settings.timezone):%Y-%m-%d %H:%M:%S}"
         click.echo(f"{at}  {r.sensor:12} {r.power_w:8g} W  {r.battery_mv} mV  {r.verdict}")
     click.echo(json.dumps(heard, indent=2))
 
 
 @main.command("simulate")
 @click.option("--output", type=click.Path(path_type=Path), help="Write a capture instead.")
-@click.option("--duration", type=DURATION, default="1h", help="How long the capture is.")
+@click.option(
+    "--duration", type=duration, help="End after this time; by default at Ctrl+C, a capture at 1h."
+)
 @click.option("--lines", is_flag=True, help="As our receiver's lines, not as raw bursts.")
-@click.option("--speed", type=float, default=1.0, help="How many times faster than a sensor.")
 @click.pass_obj
 def simulate_command(
-    config: Path | None, output: Path | None, duration: timedelta, *, lines: bool, speed: float
+    config: Path | None, output: Path | None, duration: timedelta | None, *, lines: bool
 ) -> None:
     """Simulate the configured sensors: on a serial port made for it, or in a capture.
 
     Without --output a port is opened and named; a bridge whose receiver has that port hears the
-    sensors until Ctrl+C.
+    sensors.
     """
     from cw_mqtt.tools import simulate_on_port, simulate_to_capture
 
     settings, _ = load(config)
     if output is None:
-        simulate_on_port(settings, speed=speed, lines=lines)
-    else:
-        simulate_to_capture(settings, output, duration, lines=lines)
+        simulate_on_port(settings, duration, lines=lines)
+        return
+    an_hour = timedelta(hours=1)
+    simulate_to_capture(settings, output, an_hour if duration is None else duration, lines=lines)
 
 
 @main.group("user")
@@ -252,11 +298,81 @@ def user_add(config: Path | None, login: str, password: str) -> None:
     from cw_mqtt.web.auth import hash_password
 
     settings, _ = load(config)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # HTTP's login (RFC 7617) has no other way to say where a login ends
+    if ":" in login or not (login and password and (login + password).isprintable()):
+        raise UsageError("expected a login and a password of printable characters, no : in a login")
+    make_folder(settings.data_dir)
     engine = make_engine(settings.database, settings.data_dir)
     bring_up_to_date(engine)
     Accounts(engine).add(login, hash_password(password), admin=True)
     click.echo(f"{login} may log in now.")
+
+
+@main.group("key")
+def key() -> None:
+    """The sensors' keys: make a new one, or compare those in use.
+
+    A key is shown by `key generate` alone, once. Everywhere else it is known by its fingerprint,
+    8 hex digits that tell nothing of it.
+    """
+
+
+@key.command("generate")
+@click.option("--slug", required=True, help="The sensor's slug in config.yaml, such as main.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write the header to a new file.")
+def key_generate(slug: str, output: Path | None) -> None:
+    """Make a random key: the header for the sensor's sketch, and the line for config.yaml.
+
+    Nothing is changed by it: put both where they belong, as it says. The file written with
+    --output can be read by you alone.
+    """
+    import secrets
+
+    from cw_mqtt.config.values import parse_slug
+    from cw_mqtt.keys import config_line, fingerprint, key_header, next_steps
+
+    try:
+        parse_slug(slug)
+    except ValueError as error:
+        raise UsageError(f"--slug: {error}") from error
+    new = secrets.token_bytes(16)
+    header = key_header(slug, new)
+    if output is None:
+        click.echo(header)
+    else:
+        write_secret(output, header)
+    click.echo(f"{config_line(new)}\n\nfingerprint: {fingerprint(new)}\n\n{next_steps(slug)}")
+
+
+@key.command("fingerprint")
+@AS_JSON
+@click.pass_obj
+def key_fingerprint(config: Path | None, *, as_json: bool) -> None:
+    """Show the fingerprint of each configured key, to compare it with the one in a sketch."""
+    from cw_mqtt.bridge import sensor_keys
+    from cw_mqtt.keys import fingerprints
+
+    settings, _ = load(config)
+    shown = list(fingerprints(sensor_keys(settings.sensors), EXAMPLE_KEY))
+    lines = [json.dumps([asdict(each) for each in shown])] if as_json else [s.text() for s in shown]
+    click.echo("\n".join(lines))
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file that its owner alone can read. Raises `UsageError` when it exists."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if it is not there. Raises `ResourceAwayError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceAwayError(f"cannot use the folder {folder}: {error.strerror}") from error
 
 
 def load(config: Path | None) -> tuple[Settings, Path]:

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import click
 from sqlalchemy import Engine
 
+from cw_mqtt.config.load import EXAMPLE_KEY
 from cw_mqtt.config.settings import (
     DatabaseSettings,
     MqttSettings,
@@ -22,6 +24,7 @@ from cw_mqtt.config.settings import (
     WebSettings,
 )
 from cw_mqtt.errors import UsageError
+from cw_mqtt.journal import Journal
 from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.running import run
 from cw_mqtt.simulate import PERIOD_S, plausible_power_w
@@ -31,12 +34,14 @@ from cw_mqtt.store.measures import count_measures, insert_history
 from cw_mqtt.store.writer import prepare_database
 from cw_mqtt.web.auth import hash_password
 
-HERE = "127.0.0.1"
+HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only to recognize it
+SIMULATED = "simulated:"
 LOGIN = "demo"
 BROKER_WITHIN_S = 15.0
 MOSQUITTO = """\
 listener {port} {host}
 allow_anonymous true
+log_type error
 log_type warning
 """
 AMQTT = """\
@@ -46,38 +51,65 @@ plugins:
 """
 
 
+class BrokerProgram(NamedTuple):
+    """A broker that the demo can start; `text` is its settings file, with {host} and {port}."""
+
+    program: str
+    text: str
+    whose: str
+    protocol: Literal["auto", "3.1.1"]
+
+
 def run_demo(settings: Settings, folder: Path, history: timedelta) -> None:
     """Run the bridge on simulated sensors until a signal ends it.
 
     What it keeps is in `data_dir`/demo, so that nothing simulated gets among what is real.
     Raises what `run` raises, and `UsageError` when there is no broker to be had.
     """
-    data_dir = settings.data_dir / "demo"
-    data_dir.mkdir(parents=True, exist_ok=True)
+    settings = demo_settings(settings)
+    password = prepare(settings, history)
     web = free_web(settings.web or WebSettings())
-    settings = settings.model_copy(
+    with demo_broker(settings.mqtt, settings.data_dir) as (mqtt, whose):
+        topic = f"{mqtt.base_topic}/{settings.sensors[0].slug}/#"
+        click.echo(where_to_look(mqtt, whose, topic, web, password))
+        run(settings.model_copy(update={"mqtt": mqtt, "web": web}), folder)
+
+
+def example_settings() -> Settings:
+    """For those who have no config.yaml yet."""
+    sensor = {"slug": "main", "name": "CitizenWatt", "key": EXAMPLE_KEY.hex()}
+    receiver = {"name": "demo", "port": SIMULATED}
+    return Settings.model_validate(
+        {"receivers": [receiver], "sensors": [sensor]}, context={"folder": Path()}
+    )
+
+
+def demo_settings(settings: Settings) -> Settings:
+    """The same sensors, apart from what is real: other data, other topics on your own broker."""
+    mqtt = settings.mqtt
+    return settings.model_copy(
         update={
-            "data_dir": data_dir,
+            "data_dir": settings.data_dir / "demo",
             "database": DatabaseSettings(),
-            "receivers": (ReceiverSettings(name="demo", port="simulated:"),),
-            "web": web,
+            "receivers": (ReceiverSettings(name="demo", port=SIMULATED),),
+            "sensors": tuple(s.model_copy(update={"receivers": None}) for s in settings.sensors),
+            "mqtt": mqtt and mqtt.model_copy(update={"base_topic": f"{mqtt.base_topic}-demo"}),
         }
     )
-    password = prepare(settings, history)
-    with demo_broker(settings.mqtt, data_dir) as (mqtt, whose):
-        topic = f"{mqtt.base_topic}/{settings.sensors[0].slug}/#"
-        click.echo(where_to_look(mqtt, whose, topic, web.port, password))
-        run(settings.model_copy(update={"mqtt": mqtt}), folder)
 
 
-def where_to_look(mqtt: MqttSettings, whose: str, topic: str, web_port: int, password: str) -> str:
+def where_to_look(
+    mqtt: MqttSettings, whose: str, topic: str, web: WebSettings, password: str
+) -> str:
     """What a newcomer does next."""
+    page = f"{'https' if web.tls else 'http'}://{web.host}:{web.port}/"
+    page = page.replace(EVERYWHERE, "localhost")
     user = f" -u {mqtt.username} -P ..." if mqtt.username else ""
     return f"""
 This is the demo: a simulated sensor sends a packet every 8 seconds, and the
 second one proves the first. Ctrl+C ends it.
 
-  Web page   http://localhost:{web_port}/   login {LOGIN}, password {password}
+  Web page   {page}   login {LOGIN}, password {password}
   Broker     {mqtt.host}:{mqtt.port} ({whose})
   Watch      mosquitto_sub -h {mqtt.host} -p {mqtt.port}{user} -v -t '{topic}'
 
@@ -86,31 +118,41 @@ For your own sensors, write your receiver's port and their keys into config.yaml
 
 
 def prepare(settings: Settings, history: timedelta) -> str:
-    """Make the database, with a login and, if it is empty, the history; answers the password."""
-    engine = make_engine(settings.database, settings.data_dir)
-    now_ts = int(time.time())
-    ids = prepare_database(engine, settings, now_ts)
-    accounts, password = Accounts(engine), secrets.token_urlsafe(6)
+    """Make the database, with a login and at the first start the history; answers the password.
+
+    Raises `InUseError` while another demo runs, `ResourceAwayError` for a folder of no use.
+    """
+    with closing(Journal(settings.data_dir)) as journal:  # held: nobody else runs or prepares it
+        engine = make_engine(settings.database, settings.data_dir)
+        ids = prepare_database(engine, settings, time.time())
+        # a total that is loaded takes up no history any more
+        loaded = any(state.energy.loaded for state in journal.states().values())
+        if history and (loaded or count_measures(engine)):
+            click.echo("The demo has begun already; no history is added.")
+        elif history:
+            for seed, sensor in enumerate(settings.sensors):
+                add_history(engine, settings, ids[sensor.slug], seed, history)
+        password = set_login(Accounts(engine))
+        engine.dispose()
+    return password
+
+
+def set_login(accounts: Accounts) -> str:
+    """Let `LOGIN` in with a new password, which is the answer."""
+    password = secrets.token_urlsafe(6)
     if accounts.find(LOGIN):
         accounts.set_password(LOGIN, hash_password(password))
     else:
         accounts.add(LOGIN, hash_password(password), admin=True)
-    if history and count_measures(engine):
-        click.echo("The demo has measures already; no history is added.")
-    elif history:
-        for seed, sensor in enumerate(settings.sensors):
-            start_ts = now_ts - int(history.total_seconds())
-            add_history(engine, settings, ids[sensor.slug], seed, (start_ts, now_ts))
-    engine.dispose()
     return password
 
 
 def add_history(
-    engine: Engine, settings: Settings, sensor_id: int, seed: int, span: tuple[int, int]
+    engine: Engine, settings: Settings, sensor_id: int, seed: int, history: timedelta
 ) -> None:
-    """Store what a sensor would have measured between two instants, with a progress bar."""
-    start_ts, end_ts = span
-    count = int((end_ts - start_ts) / PERIOD_S)
+    """Store what a sensor would have measured until now, with a progress bar."""
+    start_ts = int(time.time() - history.total_seconds())
+    count = int(history.total_seconds() / PERIOD_S)
     points = (
         (ts, float(plausible_power_w(ts, seed)), is_night(ts, settings))
         for ts in (start_ts + int(n * PERIOD_S) for n in range(count))
@@ -122,10 +164,9 @@ def add_history(
 
 def free_web(web: WebSettings) -> WebSettings:
     """The web settings, on another port when theirs is taken."""
-    if is_free(web.port):
-        return web
-    port = free_port()
-    click.echo(f"Port {web.port} is in use; the demo's page is on port {port}.")
+    port = free_port(web.host, web.port)
+    if port != web.port:
+        click.echo(f"Port {web.port} cannot be used; the demo's page is on port {port}.")
     return web.model_copy(update={"port": port})
 
 
@@ -140,10 +181,11 @@ def demo_broker(
     if configured:
         yield configured, "the one in config.yaml"
         return
-    port = MqttSettings().port
-    port = port if is_free(port) else free_port()
-    command, text, whose = broker_program(folder)
-    (folder / "broker.conf").write_text(text.format(host=HERE, port=port), encoding="utf-8")
+    port = free_port(HERE, MqttSettings().port)
+    broker = broker_program()
+    file = folder / "broker.conf"
+    file.write_text(broker.text.format(host=HERE, port=port), encoding="utf-8")
+    command = [broker.program, "-c", str(file)]
     with (folder / "broker.log").open("wb") as log:
         # its own session: Ctrl+C must end the bridge first, which still has to say goodbye
         process = subprocess.Popen(  # noqa: S603 - the command is made here
@@ -151,44 +193,51 @@ def demo_broker(
         )
     try:
         wait_for_port(port, process, folder / "broker.log")
-        yield MqttSettings(host=HERE, port=port), whose
+        yield MqttSettings(host=HERE, port=port, protocol=broker.protocol), broker.whose
     finally:
         process.terminate()
         process.wait()
 
 
-def broker_program(folder: Path) -> tuple[list[str], str, str]:
-    """The command of a broker, its settings with {host} and {port}, and its name."""
-    file = str(folder / "broker.conf")
-    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+def broker_program() -> BrokerProgram:
+    """Mosquitto, or the broker of the demo's extra. Raises `UsageError` when there is neither."""
+    mosquitto = find_mosquitto()
     if mosquitto:
-        return [mosquitto, "-c", file], MOSQUITTO, "Mosquitto, started for the demo"
+        return BrokerProgram(mosquitto, MOSQUITTO, "Mosquitto, started for the demo", "auto")
     amqtt = Path(sys.executable).with_name("amqtt")
     if amqtt.exists():
-        return [str(amqtt), "-c", file], AMQTT, "a small broker, started for the demo"
+        return BrokerProgram(str(amqtt), AMQTT, "a small broker, started for the demo", "3.1.1")
     raise UsageError(
         "the demo needs a broker: name yours under mqtt in config.yaml, or install Mosquitto "
         "(apt install mosquitto), or `pip install 'cw_mqtt[demo]'`"
     )
 
 
+def find_mosquitto() -> str | None:
+    """Where Mosquitto is; Debian puts it where ordinary users do not look."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until the broker answers. Raises `UsageError` with what it said when it does not."""
     deadline_s = time.monotonic() + BROKER_WITHIN_S
-    while is_free(port):
+    while not answers(port):
         if process.poll() is not None or time.monotonic() > deadline_s:
             raise UsageError(f"the demo's broker did not start: {log.read_text()[-500:]}")
         time.sleep(0.05)
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody answers on this port of this machine."""
+def answers(port: int) -> bool:
+    """Whether somebody listens on this port of this machine."""
     with socket.socket() as client:
-        return client.connect_ex((HERE, port)) != 0
+        return client.connect_ex((HERE, port)) == 0
 
 
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server((HERE, 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+def free_port(host: str, wanted: int) -> int:
+    """The port wanted if it can be listened on, else another one."""
+    try:
+        socket.create_server((host, wanted)).close()
+    except OSError:
+        with socket.create_server((HERE, 0)) as server:
+            return int(server.getsockname()[1])
+    return wanted

@@ -1,18 +1,92 @@
-"""What a configured key makes of a packet, for the person who wonders why none arrives."""
+"""What a key makes of a packet, check by check, for the person who wonders why none arrives.
 
-from collections.abc import Iterable, Iterator
+docs/packets.md has the layouts. Nothing that is said here is a secret.
+"""
+
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.decode.packets import NO_PADDING, V1_LAYOUT, SensorKey, read_plain
-from cw_mqtt.model import Form, Packet
+from cw_mqtt.decode.packets import (
+    BATTERY_MV,
+    MAINS_V,
+    NO_PADDING,
+    V1_1_TAG,
+    V2_BATTERY_STEP_MV,
+    V2_ZEROS,
+    SensorKey,
+    read_plain,
+)
+from cw_mqtt.model import TAIL_SIZE, Form
+
+
+class Proof(StrEnum):
+    """What in a packet noise has by chance once in 2^48 times (`ZEROS`: in 2^32)."""
+
+    BOOT = "boot"  # v1: zero padding, the first packet after a boot
+    CHAIN = "chain"  # v1: the padding is the end of a packet heard before
+    TAG = "tag"  # v1.1
+    ZEROS = "zeros"  # v2: the four last bytes
+
+
+PROVES = {
+    None: "continues no packet given here",
+    Proof.BOOT: "zeros, as in the first packet after a boot",
+    Proof.CHAIN: "the end of a packet before it",
+    Proof.TAG: f"the tag {V1_1_TAG.decode()}",
+    Proof.ZEROS: "zeros, as in every packet of form v2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Bytes `start` to `end` (not included) of a decrypted packet."""
+
+    name: str
+    start: int
+    end: int
+    unit: str = ""
+    step: int = 1
+
+
+V1_FIELDS = (
+    Field("power", 0, 2, "W"),
+    Field("voltage", 2, 4, "V"),
+    Field("battery", 4, 6, "mV"),
+    Field("timer", 6, 10, "ms"),
+    Field("padding", 10, 16),
+)
+V2_FIELDS = (
+    Field("boot", 0, 2),
+    Field("sequence", 2, 5),
+    Field("energy", 5, 8, "Wh"),
+    Field("power", 8, 10, "W"),
+    Field("battery", 10, 11, "mV", V2_BATTERY_STEP_MV),
+    Field("flags", 11, 12),
+    Field("zeros", 12, 16),
+)
+FIELDS = {Form.V1: V1_FIELDS, Form.V1_1: V1_FIELDS, Form.V2: V2_FIELDS}
+PROOF_FIELDS = ("padding", "zeros")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One field of a decrypted packet; `passed` None: any value is right, and proves nothing."""
+
+    field: str
+    bytes: str
+    raw: str
+    value: str
+    limit: str
+    passed: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One payload under one sensor's key; nothing here is a secret."""
+    """One payload under one sensor's key."""
 
     payload: str
     sensor: str
@@ -23,35 +97,99 @@ class Explained:
     battery_mv: int
     timer_ms: int
     first_after_boot: bool
+    proof: Proof | None
+    checks: tuple[Check, ...]
 
     def fields(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
 
+    def refusal(self) -> str:
+        """Which checks fail."""
+        failed = (check for check in self.checks if check.passed is False)
+        return "; ".join(f"{c.field} is {c.value}, expected {c.limit}" for c in failed)
+
     def text(self) -> str:
         """As people read it."""
-        values = f"{self.power_w} W, {self.voltage_v} V, {self.battery_mv} mV, {self.timer_ms} ms"
+        shown = ", ".join(
+            check.value if check.limit or check.field == "timer" else f"{check.field} {check.value}"
+            for check in self.checks
+            if check.field not in (*PROOF_FIELDS, "form")
+        )
+        if not self.plausible and self.proof:
+            return f"{self.payload}  {self.sensor}: its key, but refused: {self.refusal()}"
         if not self.plausible:
-            return f"{self.payload}  {self.sensor}: not this sensor's key ({values})"
+            return f"{self.payload}  {self.sensor}: not this sensor's key ({shown})"
         boot = ", first after a boot" if self.first_after_boot else ""
-        return f"{self.payload}  {self.sensor}: {values}{boot}"
+        return f"{self.payload}  {self.sensor}: {shown}{boot}"
 
 
 def explain_payload(payload: bytes, keys: Iterable[SensorKey]) -> Iterator[Explained]:
     """What each configured key makes of a payload of 16 bytes."""
     for key in keys:
-        plain = AES.new(key.key, AES.MODE_ECB).decrypt(payload)
-        read = read_plain(plain, payload, key)
-        power_w, voltage_v, battery_mv, timer_ms, padding = V1_LAYOUT.unpack(plain)
-        packet = read or Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload)
-        yield Explained(
-            payload.hex(),
-            key.sensor,
-            read is not None,
-            str(packet.form),
-            packet.power_w,
-            packet.voltage_v,
-            packet.battery_mv,
-            packet.timer_ms,
-            first_after_boot=packet.form is Form.V1 and packet.padding == NO_PADDING,
-        )
+        yield explain_plain(AES.new(key.key, AES.MODE_ECB).decrypt(payload), payload, key)
+
+
+def explain_plain(
+    plain: bytes, payload: bytes, key: SensorKey, tails: Container[bytes] = ()
+) -> Explained:
+    """What a decrypted payload says; `tails` are the ends of packets that may be before it."""
+    form = form_of(plain)
+    proof = proof_of(plain, form, tails)
+    fields = FIELDS[form]
+    values = {field.name: value_of(field, plain) for field in fields}
+    checks = [check_of(field, plain, key.max_power_w, proof) for field in fields]
+    if key.form:
+        checks.append(Check("form", "", "", form, f"{key.form} as configured", form is key.form))
+    return Explained(
+        payload.hex(),
+        key.sensor,
+        read_plain(plain, payload, key) is not None,
+        str(form),
+        values["power"],
+        values.get("voltage", 0),
+        values["battery"],
+        values.get("timer", 0),
+        proof is Proof.BOOT,
+        proof,
+        tuple(checks),
+    )
+
+
+def form_of(plain: bytes) -> Form:
+    """The form that a decrypted block has; v1 when it has the marks of none."""
+    padding = plain[-TAIL_SIZE:]
+    if plain.endswith(V2_ZEROS) and padding != NO_PADDING:
+        return Form.V2
+    return Form.V1_1 if padding == V1_1_TAG else Form.V1
+
+
+def proof_of(plain: bytes, form: Form, tails: Container[bytes]) -> Proof | None:
+    """What proves that a block was decrypted with its sender's key."""
+    if form is not Form.V1:
+        return Proof.ZEROS if form is Form.V2 else Proof.TAG
+    padding = plain[-TAIL_SIZE:]
+    if padding == NO_PADDING:
+        return Proof.BOOT
+    return Proof.CHAIN if padding in tails else None
+
+
+def check_of(field: Field, plain: bytes, max_power_w: float, proof: Proof | None) -> Check:
+    """One field with its value, what it may be, and whether it is."""
+    place = f"{field.start}-{field.end - 1}" if field.end - field.start > 1 else str(field.start)
+    raw = plain[field.start : field.end].hex()
+    if field.name in PROOF_FIELDS:
+        return Check(field.name, place, raw, PROVES[proof], "", True if proof else None)
+    value = value_of(field, plain)
+    shown = f"{value} {field.unit}".strip()
+    limits = {"power": range(int(max_power_w) + 1), "voltage": MAINS_V, "battery": BATTERY_MV}
+    limit = limits.get(field.name)
+    if limit is None:
+        return Check(field.name, place, raw, shown, "", None)
+    said = f"{limit[0]} to {limit[-1]} {field.unit}"
+    return Check(field.name, place, raw, shown, said, value in limit)
+
+
+def value_of(field: Field, plain: bytes) -> int:
+    """The number in a field."""
+    return int.from_bytes(plain[field.start : field.end], "little") * field.step

@@ -1,6 +1,8 @@
 """All stages plugged together, from the settings, on CherryPy's bus."""
 
 import logging
+import signal
+import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from cw_mqtt.config.load import warnings
 from cw_mqtt.config.settings import MqttSettings, Settings, WebSettings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.keys import fingerprint
 from cw_mqtt.model import Event
 from cw_mqtt.stages import Service, Stage, Stages
 from cw_mqtt.store.accounts import Accounts
@@ -24,6 +27,7 @@ from cw_mqtt.store.writer import DatabaseWriter
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 200
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def run(settings: Settings, folder: Path) -> None:
@@ -40,6 +44,8 @@ def run(settings: Settings, folder: Path) -> None:
         for text in warnings(settings):
             log.warning("%s", text)
         log.info("cw-mqtt %s, %d sensors", __version__, len(settings.sensors))
+        for sensor in settings.sensors:
+            log.info("sensor %s: key %s", sensor.slug, fingerprint(sensor.key.get_secret_value()))
         serve_until_signal(Stages([Stage(service, health) for service in services]))
         log.info("stopped")
     finally:
@@ -125,8 +131,19 @@ def serve_until_signal(stages: Stages) -> None:
     cherrypy.config.update({"checker.on": False})
     cherrypy.log.screen = False
     cherrypy.log.error_log.setLevel(logging.WARNING)
-    bus.signal_handler.handlers["SIGHUP"] = bus.graceful  # by default the bus would end itself
+    # not as KeyboardInterrupt, of which a second one would break off the stop
+    bus.signal_handler.handlers["SIGINT"] = bus.exit
+    # a terminal that is closed takes what runs in it along; a service goes on
+    bus.signal_handler.handlers["SIGHUP"] = bus.exit if on_terminal() else bus.graceful
     bus.signal_handler.subscribe()
     stages.subscribe(bus)
+    # a signal that came while the bus starts would end the process at once, with code 70
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     bus.start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     bus.block(interval=0.5)
+
+
+def on_terminal() -> bool:
+    """Whether a person started this in a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -1,4 +1,4 @@
-"""The 2014 sensor's firmware, and a household for it to measure: packets byte for byte.
+"""The sensors' firmware, of 2014 and later, and a household to measure: packets byte for byte.
 
 Pure: time and randomness come in as arguments.
 """
@@ -12,6 +12,8 @@ from random import Random
 from Crypto.Cipher import AES
 
 BOOT_TAIL = bytes(6)
+V1_1_TAG = b"CWv1.1"
+V2_LAYOUT = struct.Struct("<H3s3sHBB4x")  # boot, sequence, energy Wh, power, battery, flags
 TIMER_RANGE_MS = 2**32
 MOST_POWER_W = 0xFFFF
 PERIOD_S = 8.192  # the watchdog's, nominally
@@ -28,11 +30,14 @@ class SensorFirmware:
     """One sensor; its voltage (a constant of the firmware) and battery may be set at any time.
 
     Without `tail` it has just booted. A sensor that is running already begins with the timer of
-    its next packet and the tail (ciphertext bytes 10-15) of its last one.
+    its next packet and the tail (ciphertext bytes 10-15) of its last one. `shown_w` is the power
+    in its newest packet, `awake_ms` how long it is awake for one, from and to.
     """
 
     voltage_v = 240
     battery_mv = 3290
+    awake_ms = AWAKE_MS
+    shown_w = 0
 
     def __init__(
         self, key: bytes, random: Random, timer_ms: int = 0, tail: bytes | None = None
@@ -49,13 +54,18 @@ class SensorFirmware:
         self._tail = BOOT_TAIL
         self._sent = 0
 
+    @property
+    def settling(self) -> bool:
+        """Whether the next packet's power is still wrong."""
+        return self._sent < len(SETTLING)
+
     def measure(self, power_w: float) -> bytes:
         """Wake up once: the packet sent for a true power; the timer advances."""
-        factor = SETTLING[self._sent] if self._sent < len(SETTLING) else 1.0
-        shown_w = min(MOST_POWER_W, max(0, round(power_w * factor)))
+        factor = SETTLING[self._sent] if self.settling else 1.0
+        self.shown_w = min(MOST_POWER_W, max(0, round(power_w * factor)))
         noise_mv = self.random.randint(-BATTERY_NOISE_MV, BATTERY_NOISE_MV)
-        payload = self.send(shown_w, self.battery_mv + noise_mv, self._timer_ms)
-        self._timer_ms = (self._timer_ms + self.random.randint(*AWAKE_MS)) % TIMER_RANGE_MS
+        payload = self.send(self.shown_w, self.battery_mv + noise_mv, self._timer_ms)
+        self._timer_ms = (self._timer_ms + self.random.randint(*self.awake_ms)) % TIMER_RANGE_MS
         self._sent += 1
         return payload
 
@@ -65,6 +75,41 @@ class SensorFirmware:
         payload = self._cipher.encrypt(plain)
         self._tail = payload[-len(self._tail) :]
         return payload
+
+
+class TaggedFirmware(SensorFirmware):
+    """Form v1.1: the padding is a constant tag, so that each packet proves itself."""
+
+    def send(self, power_w: int, battery_mv: int, timer_ms: int) -> bytes:
+        """Encrypt exactly these values, and the tag."""
+        self._tail = V1_1_TAG
+        return super().send(power_w, battery_mv, timer_ms)
+
+
+class CountingFirmware(SensorFirmware):
+    """Form v2: a number for each boot and packet, and a count of energy that a loss leaves whole.
+
+    Its filter has settled before the first packet.
+    """
+
+    settling = False
+
+    def __init__(self, key: bytes, random: Random, boot: int = 0) -> None:
+        self._boot, self._energy_wh = boot - 1, 0.0
+        super().__init__(key, random)
+
+    def reboot(self) -> None:
+        """Begin anew, as after a change of the battery; the boot number is kept in EEPROM."""
+        super().reboot()
+        self._boot += 1
+
+    def send(self, power_w: int, battery_mv: int, timer_ms: int) -> bytes:
+        """Encrypt these values with the numbers of the boot and the packet; there is no timer."""
+        self._energy_wh += power_w * PERIOD_S / 3600
+        sequence, energy = (n.to_bytes(3, "little") for n in (self._sent, int(self._energy_wh)))
+        return self._cipher.encrypt(
+            V2_LAYOUT.pack(self._boot, sequence, energy, power_w, battery_mv // 20, 0)
+        )
 
 
 def packets(

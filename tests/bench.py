@@ -1,6 +1,6 @@
 """`make bench`: how fast and how small, each beside a baseline measured in the same run.
 
-python -m tests.bench [latency] [throughput] [size] [idle]
+python -m tests.bench [decode] [latency] [throughput] [size] [idle]
 """
 
 import os
@@ -14,9 +14,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -24,6 +26,11 @@ import psycopg2
 from Crypto.Cipher import AES
 from paho.mqtt.enums import CallbackAPIVersion
 
+from cw_mqtt.decode.framing import Framer
+from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
+from cw_mqtt.decode.verify import judge
+from cw_mqtt.model import Chain as SensorChain
+from cw_mqtt.model import Chunk, Verdict
 from tests.end_to_end.process import Board, Bridge, Subscriber, rows
 from tests.mosquitto import Broker, find_mosquitto
 from tests.packets import KEY
@@ -35,6 +42,9 @@ LATENCY_PACKETS = 400
 SENSORS = 100
 PACKETS_EACH = 300
 BASELINE_PACKETS = 500
+DECODED_KEYS = 10
+DECODED_PACKETS = 20_000
+GARBAGE_BYTES = 100_000
 IDLE_S = 60
 IMPORTS = (
     "pydantic, ruamel.yaml, Crypto.Cipher.AES, sqlalchemy.dialects.sqlite, psycopg2, "
@@ -304,7 +314,53 @@ def settings_on(port: str, broker: Broker) -> dict[str, Any]:
     }
 
 
+def bench_decode() -> None:
+    """Framing, decryption and verification alone, without a journal."""
+    chain = Chain(sensor_key(DECODED_KEYS))  # the key that is tried last, until it fitted once
+    packets = [chain.packet(n % 30_000) for n in range(DECODED_PACKETS)]
+    began_s = time.perf_counter()
+    verdicts = decode(packets)
+    packet_s = (time.perf_counter() - began_s) / DECODED_PACKETS
+    assert verdicts[Verdict.VERIFIED] + verdicts[Verdict.CONFIRMED] == DECODED_PACKETS, verdicts
+    garbage = Random(1).randbytes(GARBAGE_BYTES)
+    blocks = [garbage[start : start + 16] for start in range(0, GARBAGE_BYTES, 16)]
+    began_s = time.perf_counter()
+    assert decode(blocks)[Verdict.VERIFIED] == 0
+    byte_s = (time.perf_counter() - began_s) / GARBAGE_BYTES
+    decrypt = AES.new(KEY, AES.MODE_ECB).decrypt
+    began_s = time.perf_counter()
+    for packet in packets:
+        decrypt(packet)
+    block_s = (time.perf_counter() - began_s) / DECODED_PACKETS
+    say("packets decoded, the last good key first (aim: 15,000/s)", f"{1 / packet_s:,.0f}/s")
+    say(
+        f"garbage, {DECODED_KEYS} keys (aim: 20 kB/s; a line brings 5.8)",
+        f"{1e-3 / byte_s:.1f} kB/s",
+    )
+    say("  baseline: bare AES decryptions", f"{1 / block_s:,.0f}/s")
+    say("  a packet as a ratio to one decryption", f"{packet_s / block_s:.1f}")
+    say(f"  a garbage byte as a ratio to {DECODED_KEYS}", f"{byte_s / block_s / DECODED_KEYS:.1f}")
+
+
+def decode(bursts: list[bytes]) -> Counter[Verdict]:
+    """The verdicts on bursts that come every 8 seconds, under many keys."""
+    chains = {f"s{n}": SensorChain() for n in range(1, DECODED_KEYS + 1)}
+    ring = Keyring([SensorKey(f"s{n}", sensor_key(n), 36_000) for n in range(1, DECODED_KEYS + 1)])
+    framer = Framer("raw", lambda block: ring.open(block, "hall", chains.__getitem__))
+    verdicts: Counter[Verdict] = Counter()
+    for number, burst in enumerate(bursts):
+        ts = 1.8e9 + 8.0 * number
+        for opened in framer.feed(Chunk("hall", ts, ts, burst)):
+            assert isinstance(opened, Opened)
+            known = {sensor: chains[sensor] for sensor in opened.sensors}
+            judgement = judge(known, opened.packet, ts, lambda _: False)
+            chains.update(judgement.chains)
+            verdicts.update(ruling.verdict for ruling in judgement.rulings)
+    return verdicts
+
+
 BENCHES = {
+    "decode": bench_decode,
     "latency": bench_latency,
     "throughput": bench_throughput,
     "size": bench_size,

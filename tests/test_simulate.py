@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from Crypto.Cipher import AES
 
-from cw_mqtt.simulate import SensorFirmware, packets, plausible_power_w, receiver_line
+from cw_mqtt.simulate import (
+    CountingFirmware,
+    SensorFirmware,
+    TaggedFirmware,
+    packets,
+    plausible_power_w,
+    receiver_line,
+)
 
 KNOWN = json.loads((Path(__file__).parent / "data" / "packets.json").read_text())
 KEY = bytes(KNOWN["key"])
@@ -92,6 +99,30 @@ def test_a_reboot_begins_with_an_empty_padding_and_a_small_timer() -> None:
     assert plain(payload)[10:] == bytes(6)
     assert timer_ms(payload) < 500
     assert power_w(payload) == 1480
+
+
+def test_form_v1_1_carries_a_constant_tag_as_padding() -> None:
+    firmware = TaggedFirmware(KEY, Random(1))
+
+    sent = [plain(firmware.measure(1020)) for _ in range(3)]
+
+    assert {packet[10:] for packet in sent} == {b"CWv1.1"}
+    assert int.from_bytes(sent[0][:2], "little") == 1510
+
+
+def test_form_v2_counts_boots_packets_and_energy() -> None:
+    firmware = CountingFirmware(KEY, Random(1), boot=7)
+    firmware.measure(1000)
+    firmware.measure(1000)
+    firmware.reboot()
+
+    first, second = (plain(firmware.measure(1000)) for _ in range(2))
+
+    assert (first[0:5], second[0:5]) == (b"\x08\0\0\0\0", b"\x08\0\x01\0\0")
+    assert (first[5:8], second[5:8]) == (b"\x06\0\0", b"\x09\0\0")  # Wh, kept over the boot
+    assert first[8:10] == (1000).to_bytes(2, "little")
+    assert first[10] in (163, 164, 165)  # 3290 mV in steps of 20
+    assert first[11:] == bytes(5)
 
 
 @pytest.mark.parametrize(("true_w", "sent_w"), [(-5, 0), (0, 0), (65_535, 65_535), (1e6, 65_535)])

@@ -30,6 +30,7 @@ from cw_mqtt.config.values import (
     parse_keep,
     parse_key,
     parse_night_window,
+    parse_port,
     parse_slug,
     parse_timezone,
     parse_topic,
@@ -68,7 +69,7 @@ class ReceiverSettings(Section):
     """Where encrypted packets come in."""
 
     name: Text
-    port: Text
+    port: Annotated[Text, AfterValidator(parse_port)]
     baudrate: Count = 57600
     format: Literal["auto", "lines", "raw"] = "auto"
 
@@ -211,7 +212,7 @@ class JournalSettings(Section):
 
 
 class LoggingSettings(Section):
-    """What is logged, and in which form; `auto` is text on a terminal, else journald's."""
+    """What is logged, and in which form; `auto` is text, or journald's where it listens."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "journald", "json"] = "auto"

@@ -22,6 +22,9 @@ Entry = TypeVar("Entry")
 
 KEY_BYTES = 16
 SECONDS_A_DAY = 86_400
+DEVICE = "device"
+NETWORK = ("socket", "rfc2217")
+PORTS = (DEVICE, "hwgrep", *NETWORK, "fifo", "replay", "simulated")
 KEY_PROBLEM = "expected 32 hex digits in quotes, or 16 bytes as 0-1-2-...-15"
 
 
@@ -72,6 +75,38 @@ def parse_slug(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9_-]{1,32}", value):
         raise wrong("expected 1 to 32 of the characters a-z, 0-9, _ and -")
     return value
+
+
+def parse_port(value: str) -> str:
+    """Where a receiver is: a device, or a kind of port and its place."""
+    kind, place = split_port(value)
+    if kind == "spi":
+        raise wrong("spi: (a radio on this board's own SPI) is not supported yet; use one on USB")
+    if kind not in PORTS:
+        raise wrong(
+            f"{kind}: is no known kind of port; expected a device, socket://host:port, "
+            "rfc2217://host:port, fifo:PATH, replay:PATH or simulated:"
+        )
+    if kind in NETWORK and not has_host_and_port(value):
+        raise wrong(f"expected {kind}://host:port")
+    if kind in ("fifo", "replay") and not place:
+        raise wrong(f"expected {kind}:PATH")
+    return value
+
+
+def split_port(port: str) -> tuple[str, str]:
+    """A port's kind and the rest of it; a path is a device, also one with colons in it."""
+    match = re.match(r"([a-z][a-z0-9+-]+):", port)
+    return (match[1], port[match.end() :]) if match else (DEVICE, port)
+
+
+def has_host_and_port(url: str) -> bool:
+    """Whether a URL says both where and which port."""
+    try:
+        address = urlsplit(url)
+        return bool(address.hostname and address.port)
+    except ValueError:
+        return False
 
 
 def parse_topic(value: str) -> str:

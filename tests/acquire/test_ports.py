@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from cw_mqtt.acquire.ports import make_receiver
 from cw_mqtt.config.settings import ReceiverSettings
-from cw_mqtt.errors import UsageError
 from tests.acquire.conftest import Board, Serving
 from tests.waiting import wait_until
 
@@ -64,23 +61,3 @@ def test_the_stage_is_named_after_the_receiver(serving: Serving, tmp_path: Path)
     service = make_receiver(settings, tmp_path, KEYS, serving.chunks.append, serving.health)
 
     assert service.name == "receiver hall"
-
-
-@pytest.mark.parametrize(
-    ("port", "reason"),
-    [
-        ("spi:0.0", "not supported yet"),
-        ("carrier-pigeon:x", "hall: carrier-pigeon: is no known kind of port"),
-        ("http://attic.local:5000", "http: is no known kind of port"),
-        ("socket://attic.local", "expected socket://host:port"),
-        ("socket://me:secret@:5000", "^receiver hall: socket://:5000: expected"),
-        ("rfc2217://attic.local:soon", "expected rfc2217://host:port"),
-    ],
-)
-def test_a_port_of_no_known_kind_is_refused(
-    serving: Serving, tmp_path: Path, port: str, reason: str
-) -> None:
-    settings = ReceiverSettings(name="hall", port=port)
-
-    with pytest.raises(UsageError, match=reason):
-        make_receiver(settings, tmp_path, KEYS, serving.chunks.append, serving.health)

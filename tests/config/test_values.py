@@ -1,7 +1,7 @@
 import pytest
 from pydantic_core import PydanticCustomError
 
-from cw_mqtt.config.values import KEY_PROBLEM, parse_key
+from cw_mqtt.config.values import KEY_PROBLEM, parse_key, parse_port
 
 EXAMPLE = bytes(range(16))
 
@@ -36,3 +36,36 @@ def test_anything_else_is_no_key_and_is_not_shown(text: object) -> None:
         parse_key(text)
 
     assert str(refused.value) == KEY_PROBLEM
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0",
+        "/dev/pci-0000:00:14.0",
+        "socket://attic.local:5000",
+        "rfc2217://me:secret@[::1]:5000",
+        "fifo:/tmp/sensor",
+        "replay:captures/hall.cwcap",
+        "simulated:",
+    ],
+)
+def test_a_port_is_a_device_or_a_kind_and_a_place(port: str) -> None:
+    assert parse_port(port) == port
+
+
+@pytest.mark.parametrize(
+    ("port", "reason"),
+    [
+        ("spi:0.0", "not supported yet"),
+        ("carrier-pigeon:x", "carrier-pigeon: is no known kind of port"),
+        ("http://attic.local:5000", "http: is no known kind of port"),
+        ("socket://attic.local", "expected socket://host:port"),
+        ("socket://me:secret@:5000", "^expected socket://host:port$"),
+        ("rfc2217://attic.local:soon", "expected rfc2217://host:port"),
+        ("fifo:", "expected fifo:PATH"),
+    ],
+)
+def test_a_port_of_no_known_kind_is_refused(port: str, reason: str) -> None:
+    with pytest.raises(PydanticCustomError, match=reason):
+        parse_port(port)

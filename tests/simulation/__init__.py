@@ -1,0 +1,1 @@
+"""The judge: simulated sensors, attackers and cables, and what the bridge makes of them."""

@@ -1,0 +1,125 @@
+"""What a house sends, and a bridge that hears it: the way of every simulation."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from cw_mqtt.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
+from cw_mqtt.bridge import Bridge
+from cw_mqtt.cable import Cable
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.model import Chunk, Event, Reading, SensorState
+from cw_mqtt.simulate import SensorFirmware
+from tests.packets import KEY, START_TS
+from tests.settings import settings
+
+AWAKE_MS = (637, 713)  # the 2014 firmware, acknowledged or not
+REPEATED_SHARE = 0.02
+DIFFERENT_POWERS_W = 20_000
+BURSTS_A_COMMIT = 200
+FORGED_AT_ONCE = 80  # the board writes one every 100 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What happens in a house; nothing is left to chance but by `seed`."""
+
+    packets: int = 30_000
+    loss: float = 0.0
+    hostile: bool = False
+    seed: int = 1
+    reboot_every: int | None = 2500
+    period_s: float = 8.192
+    drift: float = 0.05
+    spoiled: float = 0.0
+
+
+def sensor(
+    scene: Scene,
+    slug: str = "main",
+    firmware: type[SensorFirmware] = SensorFirmware,
+    key: bytes = KEY,
+    start_ts: float = START_TS,
+) -> Iterator[Signal]:
+    """What a sensor sends from its first boot on; each power is another, to be told apart."""
+    made = firmware(key, Random(f"{slug} {scene.seed}"))
+    made.awake_ms = AWAKE_MS
+    powers_w = cycle(range(1, DIFFERENT_POWERS_W + 1))
+    habits = Habits(scene.period_s, drift=scene.drift, reboot_every=scene.reboot_every)
+    sent = broadcast(slug, made, start_ts, lambda _: next(powers_w), habits)
+    return islice(sent, scene.packets)
+
+
+def fuzzed(scene: Scene, sent: Iterable[Signal]) -> Iterator[Signal]:
+    """The packets amid as many forged ones as the receiver board can write."""
+    random = Random(f"fuzz {scene.seed}")
+    return attacked(lossy(sent, scene.loss, random), Attacker(random, FORGED_AT_ONCE, replays=0))
+
+
+def on_the_air(scene: Scene, sent: Iterable[Signal]) -> Iterator[Signal]:
+    """What becomes of packets on the way to the receiver, and what others send meanwhile."""
+    random = Random(f"air {scene.seed}")
+    signals = lossy(sent, scene.loss, random)
+    if scene.hostile:
+        signals = attacked(signals, Attacker(random))
+    return repeated(signals, REPEATED_SHARE, random)
+
+
+class Listener:
+    """A bridge that hears a house through receiver `hall`, in simulated time."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self._folder, self._changes = folder, changes
+        self._now_ts = START_TS
+        self.events: deque[Event] = deque(maxlen=1000)
+        self._open()
+
+    def hear(self, signals: Iterable[Signal], cable: Cable | None = None) -> list[Signal]:
+        """Take signals on the whole journey; answers them, lost where the cable spoiled them."""
+        carried = (cable or Cable("hall", Random(1))).carry(signals)
+        heard = []
+        while batch := list(islice(carried, BURSTS_A_COMMIT)):
+            heard += [signal for signal, _ in batch]
+            self.read(chunk for _, chunks in batch for chunk in chunks)
+        return heard
+
+    def read(self, chunks: Iterable[Chunk]) -> None:
+        """Take chunks in one commit."""
+        chunks = list(chunks)
+        self._now_ts = max((chunk.heard_ts for chunk in chunks), default=self._now_ts)
+        self._bridge.process(chunks)
+
+    def restart(self) -> None:
+        """End, and begin anew on the same journal."""
+        self.close()
+        self._open()
+
+    def readings(self) -> list[Reading]:
+        """All readings so far, also those set aside."""
+        return [entry.reading for entry in self.journal.readings_after(0, 10**9)]
+
+    def counting(self, slug: str = "main") -> list[Reading]:
+        """The readings of a sensor that are measures."""
+        return [r for r in self.readings() if r.sensor == slug and r.verdict.counts]
+
+    def state(self, slug: str = "main") -> SensorState:
+        """What is remembered of a sensor."""
+        return self.journal.states()[slug]
+
+    def close(self) -> None:
+        """Let the journal go."""
+        self.journal.close()
+
+    def _open(self) -> None:
+        self.journal = Journal(self._folder, durable=False)
+        self.health = Health()
+        clock: Callable[[], float] = lambda: self._now_ts  # noqa: E731 - its type must be told
+        chosen = settings(self._folder, **self._changes)
+        self._bridge = Bridge(chosen, self.journal, self.health, self.events, clock)
+        for slug in self._bridge.sensors_to_load():
+            self._bridge.load(slug, None, ())

@@ -1,0 +1,261 @@
+"""What every command owes its user: help, words in place of tracebacks, exit codes, a clean end."""
+
+import base64
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from cw_mqtt.cli import duration, main
+from tests.command import call, press_ctrl_c, started, write_config
+from tests.end_to_end.process import CW_MQTT, Bridge
+from tests.packets import payloads, powers
+from tests.program import HOST, free_port
+from tests.waiting import wait_until
+
+SHIPPED = Path(__file__).parent.parent / "config.yaml"
+COMMANDS = [*main.commands, "user add"]
+HEAVY = {"sqlalchemy", "cherrypy", "paho", "serial", "numpy", "alembic", "jinja2", "argon2"}
+
+
+@pytest.fixture
+def config(tmp_path):
+    return write_config(tmp_path)
+
+
+@pytest.fixture
+def bridge(tmp_path):
+    """A running bridge without a broker, ended by Ctrl+C."""
+    running = Bridge(tmp_path, {"receivers": [{"name": "hall", "port": "simulated:"}]})
+    running.stop_signal = signal.SIGINT
+    running.start()
+    yield running
+    running.stop()
+
+
+def heavy_modules_of(*arguments):
+    """Which of the libraries that take time and memory a command has imported."""
+    program = "import sys; from cw_mqtt.cli import main; main(sys.argv[1:], standalone_mode=False)"
+    show = "; print('', *sys.modules, sep='\\n')"
+    command = [sys.executable, "-c", program + show, *map(str, arguments)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return HEAVY & set(shown.splitlines())
+
+
+def page_status(port, login, password):
+    credentials = base64.b64encode(f"{login}:{password}".encode()).decode()
+    request = urllib.request.Request(
+        f"http://{HOST}:{port}/", headers={"Authorization": f"Basic {credentials}"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps_without_a_config(tmp_path, command):
+    result = call(tmp_path / "none.yaml", *command.split(), "--help")
+
+    assert result.exit_code == 0
+    assert f"Usage: cw-mqtt {command}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "nonsense",
+        "run --nonsense",
+        "decode",
+        "record",
+        "replay",
+        "user add",
+        "demo --history 3x",
+        "record out.cwcap --duration soon",
+    ],
+)
+def test_a_wrong_call_ends_with_code_2_and_says_how_to_call(config, arguments):
+    result = call(config, *arguments.split())
+
+    assert result.exit_code == 2
+    assert "Usage: cw-mqtt" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check-config", "decode 00", "record x", "simulate"])
+def test_without_a_config_a_command_ends_with_code_2_and_names_it(tmp_path, command):
+    result = call(tmp_path / "none.yaml", *command.split())
+
+    assert result.exit_code == 2
+    assert "none.yaml: no such file" in result.stderr
+
+
+def test_where_no_config_is_given_or_found_the_places_are_named(tmp_path):
+    command = [CW_MQTT, "check-config"]
+
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 2
+    assert "neither config.yaml nor /etc/cw-mqtt/config.yaml exists" in ended.stderr
+
+
+def test_a_mistake_in_the_config_is_shown_with_its_place_and_nothing_starts(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(SHIPPED.read_text().replace("name: CitizenWatt ", "nmae: CitizenWatt "))
+
+    result = call(config, "run")
+
+    assert result.exit_code == 2
+    assert f"{config}:19:5: sensors[0].nmae: unknown setting" in result.stderr
+    assert "nothing was started" in result.stderr
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_check_config_finds_the_shipped_config_right():
+    result = call(SHIPPED, "check-config")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].endswith("is right: 1 receiver(s), 1 sensor(s).")
+    assert "published example key" in result.stdout
+
+
+def test_check_config_tells_programs_the_same(tmp_path):
+    right = call(SHIPPED, "check-config", "--json")
+    wrong = call(write_config(tmp_path, sensors=[]), "check-config", "--json")
+
+    assert (right.exit_code, wrong.exit_code) == (0, 2)
+    assert json.loads(right.stdout)["ok"]
+    report = json.loads(wrong.stdout)
+    assert not report["ok"]
+    assert report["mistakes"][0]["setting"] == "sensors"
+    assert report.keys() == json.loads(right.stdout).keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("12h", 43_200), ("99999d", 8_639_913_600)]
+)
+def test_a_duration_is_a_number_and_a_unit(text, seconds):
+    assert duration(text).total_seconds() == seconds
+
+
+def test_decode_says_what_is_in_a_packet(config):
+    spaced = payloads()[0].hex(" ")
+
+    result = call(config, "decode", spaced, payloads()[1].hex())
+
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()
+    assert first.endswith(f"main: {powers()[0]} W, 240 V, 3296 mV, 412 ms, first after a boot")
+    assert second.endswith(f"main: {powers()[1]} W, 240 V, 3286 mV, 1284 ms")
+
+
+def test_decode_tells_programs_one_line_for_each_packet_and_key(config):
+    result = call(config, "decode", "--json", *(payload.hex() for payload in payloads()))
+
+    shown = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["power_w"] for each in shown] == powers()
+    assert all(each["plausible"] for each in shown)
+
+
+@pytest.mark.parametrize("text", ["zz" * 16, "00" * 15, "00" * 17, "0", "", "\N{MICRO SIGN}"])
+def test_decode_refuses_what_is_no_packet(config, text):
+    result = call(config, "decode", "--", text)
+
+    assert result.exit_code == 2
+    assert "expected 32 hex digits, the 16 bytes of one packet" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_new_user_may_log_in_to_the_running_bridge(tmp_path, bridge):
+    config = tmp_path / "config.yaml"
+
+    first = call(config, "user", "add", "ada", typed="lovelace é\nlovelace é\n")
+    again = call(config, "user", "add", "ada", typed="other\nother\n")
+
+    assert (first.exit_code, again.exit_code) == (0, 2)
+    assert first.stdout.endswith("ada may log in now.\n")
+    assert "lovelace" not in first.output
+    assert "there is already a user 'ada'" in again.stderr
+    assert page_status(bridge.port, "ada", "lovelace é") == 200
+
+
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [("", "x"), ("a:b", "x"), ("a\nb", "x"), ("a", ""), ("a", "\x00"), ("a", "\udcff")],
+)
+def test_a_login_or_password_that_no_browser_could_send_is_refused(config, login, password):
+    result = call(config, "user", "add", login, "--password", password)
+
+    assert result.exit_code == 2
+    assert "printable" in result.stderr
+    assert not (config.parent / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["run"], ["demo"], ["user", "add", "ada", "--password", "lovelace"]]
+)
+def test_a_data_dir_that_cannot_be_used_is_named(tmp_path, command):
+    (tmp_path / "data").touch()
+
+    with started(write_config(tmp_path), *command) as process:
+        _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "cw-mqtt: cannot use the folder" in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", [["--help"], ["check-config"], ["decode", "00" * 16]])
+def test_a_closed_pipe_is_no_traceback(config, command):
+    with started(config, *command) as process:
+        process.stdout.close()  # as `head` does
+
+        process.wait(20)
+
+        assert process.stderr.read() == ""
+
+
+def test_ctrl_c_ends_the_bridge_cleanly(bridge):
+    bridge.stop()
+
+    assert bridge.exit_code == 0
+    assert bridge.log_file.read_text().endswith("stopped\n")
+
+
+def test_a_second_ctrl_c_does_not_break_off_the_end(tmp_path):
+    web = {"host": HOST, "port": free_port()}
+    with started(write_config(tmp_path, web=web), "run") as process:
+        while "sensors" not in process.stderr.readline():
+            pass
+        wait_until(lambda: (tmp_path / "data" / "citizenwatt.sqlite").exists())
+        process.send_signal(signal.SIGINT)
+
+        code, said = press_ctrl_c(process)
+
+    assert code == 0
+    assert said.endswith("stopped\n")
+    assert "Traceback" not in said
+
+
+def test_a_terminal_that_is_closed_ends_the_bridge(tmp_path):
+    keyboard, terminal = pty.openpty()
+    web = {"host": HOST, "port": free_port()}
+    with started(write_config(tmp_path, web=web), "run", stdin=terminal) as process:
+        wait_until((tmp_path / "data" / "citizenwatt.sqlite").exists)
+
+        process.send_signal(signal.SIGHUP)
+
+        assert process.wait(20) == 0
+    os.close(keyboard)
+    os.close(terminal)
+
+
+def test_checking_the_config_imports_no_library_that_it_does_without(config):
+    assert heavy_modules_of("--config", config, "check-config") == set()
+
+
+def test_decoding_a_packet_imports_no_library_that_it_does_without(config):
+    assert heavy_modules_of("--config", config, "decode", "00" * 16) == set()

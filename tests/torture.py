@@ -1,0 +1,143 @@
+"""`make torture`: the whole table of losses and attacks, and ten million forged blocks.
+
+python -m tests.torture [table] [fuzz]
+"""
+
+import logging
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from tests.packets import KEY
+from tests.simulation.house import FORGED_AT_ONCE, Listener, Scene, fuzzed, on_the_air, sensor
+from tests.simulation.scoring import Score, accepted_by_2014_rule, accepted_readings, score
+
+LOSSES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+PROMISED = {0.0: 0.999, 0.01: 0.999, 0.02: 0.999, 0.1: 0.985}
+SEEDS = (1, 2, 3)
+SIGNALS_A_RUN = 20_000  # between two restarts of the bridge
+FORGED = 10_000_000
+FORGED_A_ROUND = 200_000
+Task, Result = TypeVar("Task"), TypeVar("Result")
+COLUMNS = "{:>5} {:>7} {:>8} {:>9} {:>9} {:>8} {:>9} {:>7} {:>6}  | {:>9} {:>8}"
+HEADINGS = (
+    *("loss", "attack", "honest", "accepted", "provable", "hostile", "replayed", "forged", "late"),
+    *("2014 rule", "deceived"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the bridge and the rule of 2014 did in a scene."""
+
+    scene: Scene
+    ours: Score
+    before: Score
+
+
+def play(scene: Scene) -> Outcome:
+    """Hear a whole scene, with a restart of the bridge now and then."""
+    logging.disable(logging.WARNING)
+    signals = list(on_the_air(scene, sensor(scene)))
+    with tempfile.TemporaryDirectory() as folder:
+        listener = Listener(Path(folder))
+        for start in range(0, len(signals), SIGNALS_A_RUN):
+            listener.hear(signals[start : start + SIGNALS_A_RUN])
+            listener.restart()
+        ours = score(signals, accepted_readings(listener.counting()))
+        listener.close()
+    return Outcome(scene, ours, score(signals, accepted_by_2014_rule(signals, KEY)))
+
+
+def fuzz(seed: int) -> Score:
+    """Hear a sensor amid two hundred thousand forged blocks."""
+    logging.disable(logging.WARNING)
+    scene = Scene(FORGED_A_ROUND // FORGED_AT_ONCE + 1, 0.02, seed=seed, reboot_every=500)
+    with tempfile.TemporaryDirectory() as folder:
+        listener = Listener(Path(folder))
+        heard = listener.hear(fuzzed(scene, sensor(scene)))
+        result = score(heard, accepted_readings(listener.counting()))
+        listener.close()
+    return result
+
+
+def in_parallel(label: str, work: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+    """Work on all cores, with a progress bar."""
+    tasks = list(tasks)
+    with (
+        ProcessPoolExecutor(os.cpu_count()) as pool,
+        click.progressbar(
+            pool.map(work, tasks), length=len(tasks), label=label, show_pos=True, file=sys.stderr
+        ) as results,
+    ):
+        return list(results)
+
+
+def table() -> bool:
+    """Show who accepts what; whether every promise was kept."""
+    scenes = [
+        Scene(loss=loss, hostile=hostile, seed=seed)
+        for loss in LOSSES
+        for hostile in (False, True)
+        for seed in SEEDS
+    ]
+    outcomes: dict[Scene, list[Outcome]] = defaultdict(list)
+    for outcome in in_parallel("scenes of 30,000 packets", play, scenes):
+        outcomes[replace(outcome.scene, seed=0)].append(outcome)
+    click.echo(COLUMNS.format(*HEADINGS))
+    kept = [told(scene, each) for scene, each in outcomes.items()]
+    return all(kept)
+
+
+def told(scene: Scene, outcomes: list[Outcome]) -> bool:
+    """One line of the table: the same scene under several seeds; whether the promise was kept."""
+    nothing = Score(0, 0, 0, 0, 0, 0, 0, 0, 0)
+    ours = sum((outcome.ours for outcome in outcomes), nothing)
+    before = sum((outcome.before for outcome in outcomes), nothing)
+    row = (
+        f"{scene.loss:.0%}",
+        "yes" if scene.hostile else "no",
+        ours.honest,
+        f"{ours.share:.3%}",
+        f"{ours.accepted / ours.provable:.3%}",
+        ours.hostile,
+        ours.replayed,
+        ours.forged,
+        ours.late,
+        f"{before.share:.2%}",
+        before.deceived,
+    )
+    kept = ours.share >= PROMISED.get(scene.loss, 0) and ours.deceived == 0
+    click.echo(COLUMNS.format(*row) + ("" if kept else "  BROKEN"))
+    return kept
+
+
+def forged_blocks() -> bool:
+    """Send ten million random and mutated blocks; whether none was accepted and nobody muted."""
+    rounds = range(1, FORGED // FORGED_A_ROUND + 1)
+    results = in_parallel("rounds of 200,000 forged blocks", fuzz, rounds)
+    result = sum(results[1:], results[0])
+    click.echo(
+        f"{result.hostile:,} forged blocks: {result.deceived} accepted. Among them "
+        f"{result.provable:,} packets that could be proven: {result.accepted:,} accepted"
+    )
+    return result.deceived == 0 and result.accepted >= 0.999 * result.provable
+
+
+def main() -> None:
+    """Run what is named, or all; ends with 1 when a promise was broken."""
+    runs: dict[str, Callable[[], bool]] = {"table": table, "fuzz": forged_blocks}
+    kept = [runs[name]() for name in sys.argv[1:] or runs]
+    sys.exit(not all(kept))
+
+
+if __name__ == "__main__":
+    main()
