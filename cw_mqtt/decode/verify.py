@@ -27,7 +27,7 @@ SLACK_S = 2.0
 SET_BACK_S = 60.0
 FASTEST_BOOT_S = 1.0
 FASTEST_PERIOD_S = 1.0
-REGRET_S = 3600.0  # how long a reboot may turn out to have been another sensor's
+REGRET_S = 120.0  # how long a reboot may turn out to have been another sensor's
 LOSS_WEIGHT = 0.01
 MOST_MISSED = 10  # in one go; after a longer silence the bridge may not have listened
 
@@ -72,13 +72,17 @@ def judge(
         return Judgement({}, (repeated,))
     waiting, expired = let_go(chains[host], host, heard_ts)
     chains = {**chains, host: waiting}
-    for sensor, chain in chains.items():
-        if chain.newest and continues(newest, chain.newest):
-            return trust(chains, sensor, (newest,), expired)
     if was_heard(packet.payload):
         return Judgement(chains, (*expired, Ruling(host, packet, heard_ts, Verdict.REPLAYED)))
+    for sensor, chain in chains.items():
+        if (
+            chain.newest
+            and continues(newest, chain.newest)
+            and is_one_period(chain, heard_ts - chain.newest.heard_ts)
+        ):
+            return trust(chains, sensor, (newest,), expired)
     for held in waiting.held:
-        if continues(newest, held):
+        if continues(newest, held) and risen_share(held, newest) is not None:
             return confirm(chains, held, newest, expired)
     if proves_itself(packet):
         fit = fitting(chains, newest)
@@ -169,7 +173,7 @@ def fitting(chains: Mapping[str, Chain], first: Heard) -> Fit | None:
     that may have rebooted, the longest silent first. None when it is no configured sensor's.
     """
     possible = {s: chain for s, chain in chains.items() if s not in first.not_of}
-    last = [(s, chain.newest) for s, chain in possible.items()]
+    last = [(s, c.newest) for s, c in chains.items() if s in possible or is_silent(c, first)]
     last += [(s, regretted(chain, first)) for s, chain in chains.items()]
     risen = [
         (rise, sensor)
@@ -187,6 +191,13 @@ def fitting(chains: Mapping[str, Chain], first: Heard) -> Fit | None:
         if chain.newest and may_have_rebooted(chain.newest, first)
     ]
     return (min(silent)[1], True) if silent else None
+
+
+def is_silent(chain: Chain, first: Heard) -> bool:
+    """Whether nothing was heard of a sensor for some periods."""
+    if not (chain.newest and chain.intervals_s):
+        return False
+    return first.heard_ts - chain.newest.heard_ts > HOLD_PERIODS * median(chain.intervals_s)
 
 
 def regretted(chain: Chain, first: Heard) -> Heard | None:
@@ -252,6 +263,11 @@ def trust(
 
     What else is held came between two packets of this sensor, or before them: it is not its own.
     """
+    host = next(iter(chains))
+    while after := next((h for h in chains[host].held if continues(h, packets[-1])), None):
+        others = tuple(h for h in chains[host].held if h is not after)
+        chains = {**chains, host: replace(chains[host], held=others)}
+        packets = (*packets, after)
     chains = with_strangers(chains, sensor, packets[0])
     chain = anew(chains[sensor]) if rebooted else took_back(chains[sensor], packets[0])
     for heard in packets:
@@ -340,7 +356,7 @@ def with_missed(chain: Chain, interval_s: float) -> float:
 
 def proven(chain: Chain, sensor: str, heard: Heard, verdict: Verdict) -> Ruling:
     """The verdict on a proven packet: settling while the firmware's filter has not settled."""
-    step_ms = median(chain.steps_ms) if chain.steps_ms else 0
+    step_ms = median(chain.steps_ms) if chain.steps_ms else 600
     settles = heard.packet.form is not Form.V2 and not chain.wrapped
     settling = settles and heard.packet.timer_ms < SETTLING_STEPS * step_ms
     chosen = Verdict.SETTLING if settling else verdict
