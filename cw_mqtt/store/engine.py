@@ -1,5 +1,7 @@
 """The connection to SQLite or PostgreSQL, and what is said when it is away."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from cw_mqtt.errors import ResourceAwayError
 
 SQLITE_NAME = "citizenwatt.sqlite"
 BUSY_TIMEOUT_S = 5
+BUSY_PAUSE_S = 0.01
 
 # Without these a connection whose other end lost its power hangs for hours.
 POSTGRES_ARGUMENTS = {
@@ -68,9 +71,22 @@ def sqlite_engine(path: Path) -> Engine:
 
 def prepare_sqlite(connection: Any, _record: object) -> None:
     """Let readers and one writer work at once; make what was answered survive a power cut."""
-    connection.execute("PRAGMA journal_mode = WAL")
+    switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def switch_to_wal(connection: Any) -> None:
+    """Choose the journal mode; for this alone SQLite does not wait until others are ready."""
+    deadline_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(BUSY_PAUSE_S)
 
 
 @contextmanager
