@@ -1,10 +1,10 @@
 """Everything ever heard, in bounded memory: a Bloom filter in the journal.
 
 A payload is ciphertext, so its own bits serve as the hashes: 4 bytes choose a block, the other
-12 give eight bit numbers in it. A filter takes four million payloads, a sensor's year, in 10 MB;
-then the next one begins, and of many the oldest is forgotten. A payload that was never heard is
-taken for a known one once in ten thousand times at most for each full filter; that costs an
-honest sensor one recovery, and only after a loss.
+12 give eight bit numbers in it. A filter takes two million payloads, half a sensor's year, in
+10 MB; then the next one begins, and of many the oldest is forgotten. A payload that was never
+heard is taken for a known one once in a million times for each full filter; that costs an honest
+sensor one packet.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ BLOCKS = 20_480
 BLOCK_BYTES = 512
 BITS_A_PAYLOAD = 8
 BIT_NUMBER_SIZE = 12  # a block has 2^12 bits
-PAYLOADS_A_FILTER = 4_000_000
+PAYLOADS_A_FILTER = 2_000_000
 MOST_FILTERS = 40
 
 SCHEMA = """

@@ -35,7 +35,7 @@ def test_a_full_filter_takes_few_strangers_for_known(connection, monkeypatch):
 
     mistaken = sum(was_heard(connection, payload) for payload in payloads(50_000, seed=2))
 
-    assert mistaken / 50_000 < 0.0003
+    assert mistaken <= 1
 
 
 def test_a_new_filter_begins_when_one_is_full(connection, monkeypatch):

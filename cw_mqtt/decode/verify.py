@@ -20,6 +20,7 @@ MOST_HELD = 8
 HOLD_PERIODS = 3
 HOLD_UNKNOWN_S = 600.0  # before the period is known
 SETTLING_STEPS = 5  # the firmware's offset filter takes this many packets after power-up
+SHORTEST_STEP_MS = 600  # of all firmware known; until the sensor's own step is learned
 STEPS_KEPT = 9
 INTERVALS_KEPT = 50
 FASTEST_CLOCK = 1.1  # the sensor's oscillator may run fast by a tenth
@@ -63,7 +64,8 @@ def judge(
     """Judge a plausible packet by what is known of the sensors that share its key.
 
     `chains` are theirs; the first one's holds what waits. `was_heard` tells whether a payload
-    was ever heard before; it is asked only about packets that continue no trusted one.
+    was ever heard before. It is asked about packets that continue the trusted one too: somebody
+    may repeat packets that were lost here, and after them others that were not.
     """
     host = next(iter(chains))
     newest = Heard(packet, heard_ts)
@@ -75,11 +77,7 @@ def judge(
     if was_heard(packet.payload):
         return Judgement(chains, (*expired, Ruling(host, packet, heard_ts, Verdict.REPLAYED)))
     for sensor, chain in chains.items():
-        if (
-            chain.newest
-            and continues(newest, chain.newest)
-            and is_one_period(chain, heard_ts - chain.newest.heard_ts)
-        ):
+        if is_next(chain, newest):
             return trust(chains, sensor, (newest,), expired)
     for held in waiting.held:
         if continues(newest, held) and risen_share(held, newest) is not None:
@@ -110,6 +108,19 @@ def continues(newest: Heard, before: Heard) -> bool:
     if newest.packet.form is Form.V2:
         return before.packet.form is Form.V2 and sequence_risen(before, newest) == 1
     return newest.packet.form is Form.V1 and newest.packet.padding == before.packet.tail
+
+
+def is_next(chain: Chain, newest: Heard) -> bool:
+    """Whether a packet continues the trusted one, and at its time.
+
+    Later it may be one that was lost and is repeated by somebody: meanwhile others were heard.
+    """
+    before = chain.newest
+    return (
+        before is not None
+        and continues(newest, before)
+        and is_one_period(chain, newest.heard_ts - before.heard_ts)
+    )
 
 
 def let_go(chain: Chain, sensor: str, now_ts: float) -> tuple[Chain, tuple[Ruling, ...]]:
@@ -263,11 +274,7 @@ def trust(
 
     What else is held came between two packets of this sensor, or before them: it is not its own.
     """
-    host = next(iter(chains))
-    while after := next((h for h in chains[host].held if continues(h, packets[-1])), None):
-        others = tuple(h for h in chains[host].held if h is not after)
-        chains = {**chains, host: replace(chains[host], held=others)}
-        packets = (*packets, after)
+    chains, packets = with_successors(chains, packets)
     chains = with_strangers(chains, sensor, packets[0])
     chain = anew(chains[sensor]) if rebooted else took_back(chains[sensor], packets[0])
     for heard in packets:
@@ -279,6 +286,18 @@ def trust(
         proven(chain, sensor, last, Verdict.VERIFIED),
     )
     return Judgement({**chains, sensor: chain}, rulings, sensor if rebooted else None)
+
+
+def with_successors(
+    chains: Mapping[str, Chain], packets: tuple[Heard, ...]
+) -> tuple[Mapping[str, Chain], tuple[Heard, ...]]:
+    """Packets to trust, with those held that continue them: they were heard in another order."""
+    host = next(iter(chains))
+    held = chains[host].held
+    while after := next((each for each in held if continues(each, packets[-1])), None):
+        held = tuple(each for each in held if each is not after)
+        packets = (*packets, after)
+    return {**chains, host: replace(chains[host], held=held)}, packets
 
 
 def with_strangers(chains: Mapping[str, Chain], sensor: str, first: Heard) -> Mapping[str, Chain]:
@@ -356,7 +375,7 @@ def with_missed(chain: Chain, interval_s: float) -> float:
 
 def proven(chain: Chain, sensor: str, heard: Heard, verdict: Verdict) -> Ruling:
     """The verdict on a proven packet: settling while the firmware's filter has not settled."""
-    step_ms = median(chain.steps_ms) if chain.steps_ms else 600
+    step_ms = median(chain.steps_ms) if chain.steps_ms else SHORTEST_STEP_MS
     settles = heard.packet.form is not Form.V2 and not chain.wrapped
     settling = settles and heard.packet.timer_ms < SETTLING_STEPS * step_ms
     chosen = Verdict.SETTLING if settling else verdict

@@ -39,7 +39,13 @@ def carry(
 def add_measure(
     energy: Energy, ts: int, power_w: float, *, night: bool, max_gap_s: float
 ) -> Energy:
-    """The total after one more live measure."""
+    """The total after one more live measure.
+
+    One that is heard out of order, a little older than the last, changes nothing: the interval
+    it lies in is counted already.
+    """
+    if energy.last_ts is not None and 0 <= energy.last_ts - ts <= max_gap_s:
+        return energy
     carried = NOTHING
     if energy.last_ts is not None:
         carried = carry(energy.last_ts, energy.last_power_w, ts, power_w, max_gap_s)

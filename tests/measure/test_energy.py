@@ -80,3 +80,17 @@ def test_the_next_measure_joins_the_stored_one():
 @pytest.mark.parametrize(("kwh", "total_kwh"), [(0.5, 1.0), (1.0, 1.0), (7.25, 7.25)])
 def test_a_total_is_raised_and_never_lowered(kwh, total_kwh):
     assert raise_total(add_all(Energy(), HOUR), kwh).total_kwh == total_kwh
+
+
+def test_a_measure_heard_out_of_order_counts_no_time_twice():
+    in_order = add_all(Energy(), [(0, 100.0, 0), (20, 100.0, 0), (28, 100.0, 0)])
+
+    assert add_all(Energy(), [(0, 100.0, 0), (20, 100.0, 0), (16, 100.0, 0), (28, 100.0, 0)]) == (
+        in_order
+    )
+
+
+def test_after_the_clock_was_set_back_measures_count_again():
+    energy = add_all(Energy(), [(9000, 100.0, 0), (1000, 100.0, 0), (1010, 100.0, 0)])
+
+    assert energy.day_j == 1000
