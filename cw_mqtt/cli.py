@@ -88,7 +88,7 @@ def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
     settings, folder = load(config)
     set_up_logs(settings.logging)
     if demo_when_simulated and all(r.port == "simulated:" for r in settings.receivers):
-        from cw_mqtt.demo import run_demo
+        from cw_mqtt.tools.demo import run_demo
 
         run_demo(settings, folder, timedelta())
         return
@@ -107,8 +107,8 @@ def demo_command(config: Path | None, history: timedelta) -> None:
     port: one for each in config.yaml, if you have written one. A broker is started if none is
     named there. What the demo keeps is in data/demo, apart from what is real.
     """
-    from cw_mqtt.demo import example_settings, run_demo
     from cw_mqtt.logs import set_up_logs
+    from cw_mqtt.tools.demo import example_settings, run_demo
 
     try:
         settings, folder = load(config)
@@ -152,8 +152,8 @@ def decode_command(config: Path | None, payloads: tuple[str, ...], *, as_json: b
     HEX is a packet as the receiver hands it over: 32 hex digits, with or without spaces.
     """
     from cw_mqtt.bridge import sensor_keys
-    from cw_mqtt.explain import explain_payload
     from cw_mqtt.keys import refuse_keys
+    from cw_mqtt.tools.explain import explain_payload
 
     settings, _ = load(config)
     keys = sensor_keys(settings.sensors)
@@ -195,12 +195,12 @@ def analyze_command(
 
     Exit code 0: a configured sensor is certainly well; 1: it is not, or that cannot be told yet.
     """
-    from cw_mqtt.analysis import analyze
     from cw_mqtt.bridge import sensor_keys
-    from cw_mqtt.findings import explain
-    from cw_mqtt.report import as_json as report_json
-    from cw_mqtt.report import as_text, is_healthy
-    from cw_mqtt.sources import hear
+    from cw_mqtt.tools.analysis import analyze
+    from cw_mqtt.tools.findings import explain
+    from cw_mqtt.tools.report import as_json as report_json
+    from cw_mqtt.tools.report import as_text, is_healthy
+    from cw_mqtt.tools.sources import hear
 
     settings, folder = load(config)
     heard = hear(settings, folder, sources, receiver, duration)
@@ -227,7 +227,7 @@ def record_command(
     `replay:OUTPUT`. It holds no key: what is in it stays encrypted.
     """
     from cw_mqtt.logs import set_up_logs
-    from cw_mqtt.tools import record
+    from cw_mqtt.tools.captures import record
 
     settings, folder = load(config)
     set_up_logs(settings.logging)
@@ -243,7 +243,7 @@ def replay_command(config: Path | None, capture: Path, *, as_json: bool) -> None
 
     Nothing is stored or published.
     """
-    from cw_mqtt.tools import replay
+    from cw_mqtt.tools.captures import replay
 
     settings, _ = load(config)
     readings, heard = replay(settings, capture)
@@ -271,7 +271,7 @@ def simulate_command(
     Without --output a port is opened and named; a bridge whose receiver has that port hears the
     sensors.
     """
-    from cw_mqtt.tools import simulate_on_port, simulate_to_capture
+    from cw_mqtt.tools.captures import simulate_on_port, simulate_to_capture
 
     settings, _ = load(config)
     if output is None:

@@ -12,7 +12,7 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import Chunk, Energy, Event, SensorState, Verdict
-from cw_mqtt.simulate import SensorFirmware
+from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import OTHER_KEY, RECORDED, payloads, powers, times
 from tests.settings import NIGHT_CONTRACT, SENSOR, settings
 from tests.waiting import wait_until

@@ -13,7 +13,8 @@ from cw_mqtt.acquire.line import Line
 from cw_mqtt.acquire.pace import paced
 from cw_mqtt.acquire.serial_port import open_serial
 from cw_mqtt.model import TAIL_SIZE
-from cw_mqtt.simulate import TIMER_RANGE_MS, SensorFirmware, packets, plausible_power_w
+from cw_mqtt.simulate.firmware import TIMER_RANGE_MS, SensorFirmware, packets
+from cw_mqtt.simulate.household import plausible_power_w
 
 BAUDRATE = 57600
 APART_S = 1.0  # two sensors' packets must not come in one burst

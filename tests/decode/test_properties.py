@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cw_mqtt.model import BLOCK_SIZE, Chunk
-from cw_mqtt.simulate import SensorFirmware, receiver_line
+from cw_mqtt.simulate.firmware import SensorFirmware, receiver_line
 from tests.packets import KEY, START_TS
 from tests.simulation.house import Listener
 

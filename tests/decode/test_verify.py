@@ -7,7 +7,7 @@ from Crypto.Cipher import AES
 from cw_mqtt.decode.packets import V1_1_TAG, SensorKey, read_plain
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.model import Chain, Form, Packet, Verdict
-from cw_mqtt.simulate import SensorFirmware
+from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, START_TS, heard
 
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)

@@ -8,13 +8,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from cw_mqtt.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
 from cw_mqtt.bridge import Bridge
-from cw_mqtt.cable import Cable
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import Chunk, Event, Reading, SensorState
-from cw_mqtt.simulate import SensorFirmware
+from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
+from cw_mqtt.simulate.cable import Cable
+from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, START_TS
 from tests.settings import settings
 

@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from cw_mqtt.air import Signal
-from cw_mqtt.cable import Cable
-from cw_mqtt.simulate import CountingFirmware, SensorFirmware, TaggedFirmware
+from cw_mqtt.simulate.air import Signal
+from cw_mqtt.simulate.cable import Cable
+from cw_mqtt.simulate.firmware import CountingFirmware, SensorFirmware, TaggedFirmware
 from tests.packets import KEY, OTHER_KEY, START_TS
 from tests.settings import SENSOR
 from tests.simulation.house import Listener, Scene, fuzzed, on_the_air, sensor

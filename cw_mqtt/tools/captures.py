@@ -29,7 +29,7 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import SILENCE_S, Chunk, Reading
-from cw_mqtt.simulate import receiver_line
+from cw_mqtt.simulate.firmware import receiver_line
 from cw_mqtt.stages import Stage
 
 

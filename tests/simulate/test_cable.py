@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
-from cw_mqtt.air import Signal
-from cw_mqtt.cable import BOOT_TEXT, Cable, Fault, spoil
 from cw_mqtt.model import SILENCE_S
-from cw_mqtt.simulate import receiver_line
+from cw_mqtt.simulate.air import Signal
+from cw_mqtt.simulate.cable import BOOT_TEXT, Cable, Fault, spoil
+from cw_mqtt.simulate.firmware import receiver_line
 
 PAYLOAD = bytes(range(100, 116))
 

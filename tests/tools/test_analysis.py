@@ -6,14 +6,19 @@ from random import Random
 import pytest
 from Crypto.Cipher import AES
 
-from cw_mqtt.analysis import bursts_of
 from cw_mqtt.decode.packets import V1_LAYOUT, SensorKey
-from cw_mqtt.explain import Proof, explain_payload
-from cw_mqtt.findings import Likelihood
 from cw_mqtt.model import Form
-from cw_mqtt.report import as_text
-from cw_mqtt.simulate import CountingFirmware, SensorFirmware, TaggedFirmware, receiver_line
-from cw_mqtt.trial import chance_of, plausible_share, regrouped
+from cw_mqtt.simulate.firmware import (
+    CountingFirmware,
+    SensorFirmware,
+    TaggedFirmware,
+    receiver_line,
+)
+from cw_mqtt.tools.analysis import bursts_of
+from cw_mqtt.tools.explain import Proof, explain_payload
+from cw_mqtt.tools.findings import Likelihood
+from cw_mqtt.tools.report import as_text
+from cw_mqtt.tools.trial import chance_of, plausible_share, regrouped
 from tests.listened import MINE, OWN_KEY, case_of, chunks, findings_of, holding, sensor, sent
 from tests.packets import KEY, OTHER_KEY
 

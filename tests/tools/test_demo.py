@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import cw_mqtt.demo
-from cw_mqtt.demo import broker_program, demo_broker, demo_settings
+import cw_mqtt.tools.demo
 from cw_mqtt.errors import UsageError
-from cw_mqtt.simulate import receiver_line
+from cw_mqtt.simulate.firmware import receiver_line
+from cw_mqtt.tools.demo import broker_program, demo_broker, demo_settings
 from tests.command import started, write_config
 from tests.end_to_end.process import CW_MQTT, Board, Bridge, Subscriber, retained, rows
 from tests.missing import MOSQUITTO, Need, missing
@@ -238,7 +238,7 @@ def test_a_configured_broker_is_used_and_none_started(tmp_path):
 
 def test_without_mosquitto_the_small_broker_serves_the_bridge(tmp_path, monkeypatch):
     Path(sys.executable).with_name("amqtt").exists() or missing(AMQTT)
-    monkeypatch.setattr(cw_mqtt.demo, "find_mosquitto", lambda: None)
+    monkeypatch.setattr(cw_mqtt.tools.demo, "find_mosquitto", lambda: None)
     with demo_broker(None, tmp_path) as (mqtt, whose), closing(Board()) as board:
         address = {"host": mqtt.host, "port": mqtt.port, "protocol": mqtt.protocol}
         bridge = Bridge(
@@ -255,7 +255,7 @@ def test_without_mosquitto_the_small_broker_serves_the_bridge(tmp_path, monkeypa
 
 
 def test_without_any_broker_three_remedies_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(cw_mqtt.demo, "find_mosquitto", lambda: None)
+    monkeypatch.setattr(cw_mqtt.tools.demo, "find_mosquitto", lambda: None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
     with pytest.raises(UsageError, match=r"under mqtt in config.yaml.*apt install.*pip install"):
@@ -264,7 +264,7 @@ def test_without_any_broker_three_remedies_are_named(tmp_path, monkeypatch):
 
 def test_what_a_broker_said_that_does_not_start_is_shown(tmp_path, monkeypatch):
     find_mosquitto() or missing(MOSQUITTO)
-    monkeypatch.setattr(cw_mqtt.demo, "MOSQUITTO", "nonsense {host} {port}\n")
+    monkeypatch.setattr(cw_mqtt.tools.demo, "MOSQUITTO", "nonsense {host} {port}\n")
 
     with (
         pytest.raises(UsageError, match=r"did not start: .*nonsense"),

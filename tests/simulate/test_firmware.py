@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from Crypto.Cipher import AES
 
-from cw_mqtt.simulate import (
+from cw_mqtt.simulate.firmware import (
     CountingFirmware,
     SensorFirmware,
     TaggedFirmware,
     packets,
-    plausible_power_w,
     receiver_line,
 )
+from cw_mqtt.simulate.household import plausible_power_w
 
-KNOWN = json.loads((Path(__file__).parent / "data" / "packets.json").read_text())
+KNOWN = json.loads((Path(__file__).parents[1] / "data" / "packets.json").read_text())
 KEY = bytes(KNOWN["key"])
 MIDNIGHT_TS = 1_768_345_200  # in the household, on a Wednesday of January
 DAY_S = 86_400

@@ -27,7 +27,8 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.running import run
-from cw_mqtt.simulate import PERIOD_S, plausible_power_w
+from cw_mqtt.simulate.firmware import PERIOD_S
+from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.measures import count_measures, insert_history

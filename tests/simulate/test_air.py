@@ -4,8 +4,17 @@ from collections import Counter
 from itertools import islice, pairwise
 from random import Random
 
-from cw_mqtt.air import Attacker, Habits, Kind, attacked, broadcast, lossy, mutated, repeated
-from cw_mqtt.simulate import SensorFirmware
+from cw_mqtt.simulate.air import (
+    Attacker,
+    Habits,
+    Kind,
+    attacked,
+    broadcast,
+    lossy,
+    mutated,
+    repeated,
+)
+from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, START_TS
 
 

@@ -19,7 +19,7 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.keys import refuse_keys
 from cw_mqtt.logs import set_up_logs
 from cw_mqtt.model import BLOCK_SIZE, Chunk
-from cw_mqtt.tools import listening, receiver_named, receiver_of
+from cw_mqtt.tools.captures import listening, receiver_named, receiver_of
 
 MOST_CHUNKS = 100_000  # of a port that is listened to for long, the newest: half a week of packets
 HEX_APART_S = 60.0  # packets given as hex have no times; this explains some lost between them

@@ -1,0 +1,1 @@
+"""What only the command line needs: the demo, captures, and explaining what is heard."""
