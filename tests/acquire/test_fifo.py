@@ -63,7 +63,7 @@ def test_a_pipe_without_a_writer_is_read_until_the_end_is_asked(
     asked_s = time.monotonic()
     serving.stop()
 
-    assert time.monotonic() - asked_s < 0.5
+    assert time.monotonic() - asked_s < 2
     assert serving.error is None
 
 
