@@ -43,7 +43,7 @@ WORDS = {
     "replay_rejected": (logging.WARNING, "a packet heard before was sent once more; refused"),
     "unknown_sensor": (
         logging.WARNING,
-        "another sensor uses the same key and is left out; give each sensor a key of its own",
+        "hears packets under its key that cannot be its own, and leaves them out",
     ),
     "previous_key_used": (logging.WARNING, "still uses one of its previous_keys"),
     "new_key_used": (logging.INFO, "uses its new key now; its previous_keys can go"),
@@ -340,7 +340,7 @@ def report_sensor(state: SensorState, now_ts: float) -> dict[str, Any]:
     return {
         "last_seen": iso_utc(seen_ts) if seen_ts else None,
         "last_seen_s_ago": round(now_ts - seen_ts, 1) if seen_ts else None,
-        "interval_s": median(chain.intervals_s) if chain.intervals_s else None,
+        "interval_s": round(median(chain.intervals_s), 3) if chain.intervals_s else None,
         "loss": round(chain.loss, 4),
         "restarts": chain.restarts,
         "held": len(chain.held),

@@ -24,6 +24,7 @@ FAILED, WRONG = 1, 2
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+SHARE = click.FloatRange(0, 1)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -262,23 +263,30 @@ def replay_command(config: Path | None, capture: Path, *, as_json: bool) -> None
     "--duration", type=duration, help="End after this time; by default at Ctrl+C, a capture at 1h."
 )
 @click.option("--lines", is_flag=True, help="As our receiver's lines, not as raw bursts.")
+@click.option("--loss", type=SHARE, default=0.0, help="Share of packets lost on the air, as 0.1.")
+@click.option("--faults", type=SHARE, default=0.0, help="Share of packets spoilt on the cable.")
+@click.option("--attack", is_flag=True, help="Somebody repeats old packets and makes up others.")
 @click.pass_obj
 def simulate_command(
-    config: Path | None, output: Path | None, duration: timedelta | None, *, lines: bool
+    config: Path | None, /, output: Path | None, duration: timedelta | None, **trouble: Any
 ) -> None:
     """Simulate the configured sensors: on a serial port made for it, or in a capture.
 
     Without --output a port is opened and named; a bridge whose receiver has that port hears the
-    sensors.
+    sensors. With the troubles of a real house, see what the bridge makes of them:
+
+    cw-mqtt simulate --loss 0.1 --attack --output bad.cwcap && cw-mqtt replay bad.cwcap
     """
-    from cw_mqtt.tools.captures import simulate_on_port, simulate_to_capture
+    from cw_mqtt.tools.captures import Trouble, simulate_on_port, simulate_to_capture
 
     settings, _ = load(config)
     if output is None:
-        simulate_on_port(settings, duration, lines=lines)
+        simulate_on_port(settings, duration, Trouble(**trouble))
         return
     an_hour = timedelta(hours=1)
-    simulate_to_capture(settings, output, an_hour if duration is None else duration, lines=lines)
+    simulate_to_capture(
+        settings, output, an_hour if duration is None else duration, Trouble(**trouble)
+    )
 
 
 @main.group("user")

@@ -291,7 +291,7 @@ def test_another_sensor_under_the_same_key_is_told(start, caplog):
     running.bridge.process(chunks("timer_crosses_2_31", later_s=60))
 
     assert [event.type for event in running.events] == ["unknown_sensor"]
-    assert "give each sensor a key of its own" in caplog.text
+    assert "packets under its key that cannot be its own" in caplog.text
     assert Verdict.VERIFIED not in running.state.verdicts
 
 

@@ -7,12 +7,15 @@ import threading
 import time
 import tty
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from heapq import merge
 from itertools import takewhile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
@@ -21,15 +24,17 @@ from cw_mqtt.acquire.capture import CaptureWriter, read_capture
 from cw_mqtt.acquire.pace import paced
 from cw_mqtt.acquire.ports import make_receiver
 from cw_mqtt.acquire.receiver import HandOver
-from cw_mqtt.acquire.simulated import all_packets, running_sensor
+from cw_mqtt.acquire.simulated import APART_S, running_sensor
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.config.settings import ReceiverSettings, Settings
 from cw_mqtt.dating import RELEASE_TS
 from cw_mqtt.errors import UsageError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import SILENCE_S, Chunk, Reading
-from cw_mqtt.simulate.firmware import receiver_line
+from cw_mqtt.model import Chunk, Reading
+from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy
+from cw_mqtt.simulate.cable import Cable
+from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.stages import Stage
 
 
@@ -107,24 +112,35 @@ def receiver_of(chunks: Sequence[Chunk], settings: Settings) -> str:
     return next((chunk.receiver for chunk in chunks if chunk.receiver in known), known[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What happens to simulated packets: shares lost on the air and spoilt on the cable.
+
+    `attack`: somebody without the key repeats recorded packets and makes up others.
+    """
+
+    loss: float = 0.0
+    faults: float = 0.0
+    attack: bool = False
+    lines: bool = False
+
+
 def simulate_to_capture(
-    settings: Settings, output: Path, duration: timedelta, *, lines: bool
+    settings: Settings, output: Path, duration: timedelta, trouble: Trouble
 ) -> None:
-    """Write what the configured sensors would send from now on into a capture.
+    """Write what the receiver would hear of the configured sensors from now on into a capture.
 
     Raises `UsageError` when the capture exists.
     """
-    receiver, now_ts = settings.receivers[0].name, time.time()
-    with CaptureWriter(output, receiver, now_ts, now_ts) as capture:
-        for ts, content in contents(settings, now_ts, duration, lines=lines):
-            silent_ts = ts + SILENCE_S
-            capture.write(Chunk(receiver, ts, ts, content))
-            capture.write(Chunk(receiver, silent_ts, silent_ts, b""))
+    now_ts = time.time()
+    with CaptureWriter(output, settings.receivers[0].name, now_ts, now_ts) as capture:
+        for chunk in simulated_chunks(settings, now_ts, duration, trouble):
+            capture.write(chunk)
     click.echo(f"{output} is written.", err=True)
 
 
-def simulate_on_port(settings: Settings, duration: timedelta | None, *, lines: bool) -> None:
-    """Send what the configured sensors would send to a serial port made for it.
+def simulate_on_port(settings: Settings, duration: timedelta | None, trouble: Trouble) -> None:
+    """Send what the receiver would hear of the configured sensors to a serial port made for it.
 
     Ends with Ctrl+C, or after `duration`.
     """
@@ -133,22 +149,38 @@ def simulate_on_port(settings: Settings, duration: timedelta | None, *, lines: b
     os.set_blocking(board, False)
     click.echo(os.ttyname(port))
     click.echo("Name this port in config.yaml to hear the sensors; Ctrl+C ends it.", err=True)
-    timed = contents(settings, time.time(), duration, lines=lines)
+    chunks = simulated_chunks(settings, time.time(), duration, trouble)
+    timed = ((chunk.heard_ts, chunk.content) for chunk in chunks)
     with suppress(KeyboardInterrupt):
         for content in paced(timed, threading.Event()):
             with suppress(BlockingIOError):  # nobody reads and it is full: lost as on the air
                 os.write(board, content)
 
 
-def contents(
-    settings: Settings, start_ts: float, duration: timedelta | None, *, lines: bool
-) -> Iterator[tuple[float, bytes]]:
-    """What a receiver writes, with its time: raw bursts, or lines; without end by default."""
-    sensors = [running_sensor(key, start_ts) for key in keys_of(settings)]
+def simulated_chunks(
+    settings: Settings, start_ts: float, duration: timedelta | None, trouble: Trouble
+) -> Iterator[Chunk]:
+    """What is read from the first receiver of the settings; without end by default."""
+    random = Random()  # noqa: S311 - nothing secret is made of it
+    sent = (
+        broadcast(
+            sensor.slug,
+            running_sensor(key, start_ts),
+            start_ts + number * APART_S,
+            partial(plausible_power_w, seed=number),
+            Habits(),
+        )
+        for number, (sensor, key) in enumerate(
+            zip(settings.sensors, keys_of(settings), strict=True)
+        )
+    )
+    signals: Iterable[Signal] = lossy(merge(*sent), trouble.loss, random)
+    if trouble.attack:
+        signals = attacked(signals, Attacker(random))
     end_ts = start_ts + duration.total_seconds() if duration is not None else math.inf
-    timed = takewhile(lambda packet: packet[0] <= end_ts, all_packets(sensors, start_ts))
-    for seq, (ts, payload) in enumerate(timed):
-        yield ts, receiver_line(seq, payload) if lines else payload
+    timely = takewhile(lambda signal: signal.ts <= end_ts, signals)
+    cable = Cable(settings.receivers[0].name, random, trouble.faults, lines=trouble.lines)
+    return (chunk for _, chunks in cable.carry(timely) for chunk in chunks)
 
 
 def keys_of(settings: Settings) -> list[bytes]:

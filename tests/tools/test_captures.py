@@ -4,14 +4,18 @@ import json
 import os
 import re
 from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from cw_mqtt.decode.framing import Framer
 from cw_mqtt.model import SILENCE_S
+from cw_mqtt.tools.captures import Trouble, replay, simulate_to_capture
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import Board
 from tests.packets import KEY, chunk, keyring, no_chain, payloads, powers
+from tests.settings import settings
 from tests.waiting import wait_until
 
 SILENT = " -\n"
@@ -166,3 +170,18 @@ def test_the_simulated_port_closes_after_the_duration(tmp_path):
     with started(write_config(tmp_path), "simulate", "--duration", "0s") as process:
         assert process.wait(20) == 0
         assert process.stderr.read().count("\n") == 1
+
+
+@pytest.mark.usefixtures("caplog")
+def test_simulated_troubles_are_heard_and_none_of_them_is_a_reading(tmp_path: Path) -> None:
+    capture = tmp_path / "bad.cwcap"
+    trouble = Trouble(loss=0.1, faults=0.1, attack=True)
+
+    simulate_to_capture(settings(tmp_path), capture, timedelta(hours=2), trouble)
+
+    readings, heard = replay(settings(tmp_path), capture)
+    verdicts = heard["sensors"]["main"]["heard"]
+    assert verdicts["replayed"] > 300
+    assert 500 < verdicts["verified"] < 880
+    assert heard["receiver"]["skipped_bytes"] > 1000
+    assert [r.ts for r in readings] == sorted(r.ts for r in readings)
