@@ -181,6 +181,84 @@ class SensorState:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredMeasure:
+    """A row of `measures`; `night_rate` is 1 by night, 0 by day, -1 when the old base knew not."""
+
+    id: int
+    sensor_id: int
+    timestamp: int
+    value_w: float
+    night_rate: int
+
+
+class Key(StrEnum):
+    """What a range of measures is counted by."""
+
+    ID = "id"  # the row's; one sequence over all sensors
+    POSITION = "position"  # from the end in order of time: -1 is the newest, 0 the end
+    TIME = "time"  # microseconds since the epoch, so that bounds may have decimals
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One sensor's measures from `first` up to but not including `last`, counted by `key`."""
+
+    sensor_id: int
+    key: Key
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnergySum:
+    """What some measures, at least one, carry together.
+
+    `seconds` is the measured time; `day_w` and `night_w` add up the values.
+    """
+
+    measures: int
+    seconds: int
+    day_j: float
+    night_j: float
+    day_w: float
+    night_w: float
+
+    @property
+    def mean_w(self) -> tuple[float, float]:
+        """Mean power by day and by night: two parts that add up to it.
+
+        Measures that carry no time have the mean of their values.
+        """
+        if self.seconds:
+            return self.day_j / self.seconds, self.night_j / self.seconds
+        return self.day_w / self.measures, self.night_w / self.measures
+
+    @property
+    def kwh(self) -> tuple[float, float]:
+        """Energy by day and by night."""
+        return self.day_j / JOULES_PER_KWH, self.night_j / JOULES_PER_KWH
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A row of `providers`; slopes are per kWh, constants per month, the threshold in W.
+
+    `night_hours` are the seconds after midnight between which it is night, where known.
+    """
+
+    id: int
+    name: str
+    type_id: int
+    day_slope: float
+    day_constant: float
+    night_slope: float
+    night_constant: float
+    current: bool
+    threshold_w: int
+    night_hours: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened and is worth telling once, such as `sensor_rebooted`."""
 

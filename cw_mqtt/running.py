@@ -18,9 +18,11 @@ from cw_mqtt.config.settings import MqttSettings, Settings, WebSettings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.keys import fingerprint
+from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.model import Event
 from cw_mqtt.stages import Service, Stage, Stages
 from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.writer import DatabaseWriter
 
@@ -117,6 +119,8 @@ def make_web(
         sensors=settings.sensors,
         journal=journal,
         health=health,
+        archive=Archive(engine, settings),
+        is_night=lambda ts: is_night(ts, settings),
         find_password_hash=find_password_hash,
         has_accounts=lambda: bool(accounts.logins()),
         base_topic=settings.mqtt.base_topic if settings.mqtt else None,

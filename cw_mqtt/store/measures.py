@@ -1,11 +1,11 @@
 """Measures read back, and history written in bulk."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select
 
+from cw_mqtt.model import StoredMeasure
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.tables import measures, sensor_slugs
 
@@ -17,7 +17,7 @@ Point = tuple[int, float, bool]  # timestamp in s, power in W, night
 OF_SENSOR = select(
     measures.c.timestamp,
     measures.c.value,
-    func.coalesce(measures.c.night_rate, UNKNOWN),
+    func.coalesce(measures.c.night_rate, UNKNOWN).label("night_rate"),
     measures.c.id,
 ).where(
     measures.c.sensor_id == bindparam("sensor_id"),
@@ -28,17 +28,6 @@ OF_SENSOR = select(
 OLDEST_FIRST = OF_SENSOR.order_by(measures.c.timestamp, measures.c.id)
 NEWEST = OF_SENSOR.order_by(measures.c.timestamp.desc(), measures.c.id.desc()).limit(1)
 ADDED = insert(measures)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMeasure:
-    """A row of `measures`; `night_rate` is 1 by night, 0 by day, -1 when the old base knew not."""
-
-    id: int
-    sensor_id: int
-    timestamp: int
-    value_w: float
-    night_rate: int
 
 
 def newest_measures(engine: Engine) -> dict[str, StoredMeasure]:

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from email.message import Message
+from urllib.parse import parse_qsl
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -29,6 +31,8 @@ NOBODYS_HASH = f"$argon2id$v=19$m={19 * 1024},t=2,p=1${'A' * 22}${'A' * 43}"
 M_MMAP_THRESHOLD = -3  # <malloc.h>
 LARGE_BLOCK_BYTES = 1024 * 1024
 
+MOST_FIELDS = 20
+FIELD_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*\bname="?([^";\r\n]*)')
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -47,6 +51,42 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
     except ValueError:
         return None
     return (login, password) if colon else None
+
+
+def form_credentials(content_type: str, body: bytes) -> tuple[str, str] | None:
+    """Login and password of a form, None without them.
+
+    Whatever is not multipart is read as urlencoded: known clients call theirs JSON.
+    """
+    multipart = content_type.lower().startswith("multipart/")
+    fields = multipart_fields(content_type, body) if multipart else urlencoded_fields(body)
+    if "login" not in fields or "password" not in fields:
+        return None
+    return fields["login"], fields["password"]
+
+
+def urlencoded_fields(body: bytes) -> dict[str, str]:
+    """The fields of an urlencoded form; none when there are too many."""
+    try:
+        text = body.decode(errors="replace")
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        return {}
+
+
+def multipart_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a multipart form (RFC 7578), as texts."""
+    header = Message()
+    header["Content-Type"] = content_type
+    boundary = str(header.get_boundary("")).encode(errors="replace")
+    fields = {}
+    for part in body.split(b"--" + boundary, MOST_FIELDS)[1:]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        if name := FIELD_NAME.search(head):
+            fields[name[1].decode(errors="replace")] = content.removesuffix(b"\r\n").decode(
+                errors="replace"
+            )
+    return fields
 
 
 class Login:

@@ -2,17 +2,20 @@
 
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cherrypy
+from cheroot.errors import MaxSizeExceeded
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.web.auth import Login, basic_credentials
+from cw_mqtt.web.auth import Login, basic_credentials, form_credentials
+from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
 from cw_mqtt.web.status import TEMPLATES
 
 METHODS = ("GET", "HEAD")
+API_METHODS = ("GET", "POST")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 FOR_PROGRAMS = ("/api", "/health")
@@ -35,6 +38,8 @@ NO_ACCOUNT = "There is no account yet. Make one where the bridge runs: cw-mqtt u
 NO_LOGIN = "A login and its password are needed. cw-mqtt user add NAME makes a new account."
 WRONG_LOGIN = "The login or the password is wrong."
 
+Credentials = tuple[str, str] | None
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -47,53 +52,98 @@ class Page:
 
 
 class Pages:
-    """A CherryPy dispatcher: finds the page of a path, then lets its caller in or not.
+    """A CherryPy dispatcher: finds what a path gives, then lets its caller in or not.
 
-    `has_accounts` says whether anybody can log in at all.
+    `rate` says "day" or "night"; `has_accounts` whether anybody can log in at all.
     """
 
     def __init__(
-        self, pages: Mapping[str, Page], login: Login, has_accounts: Callable[[], bool]
+        self,
+        pages: Mapping[str, Page],
+        endpoints: Sequence[Endpoint],
+        login: Login,
+        rate: Callable[[], str],
+        has_accounts: Callable[[], bool],
     ) -> None:
         self._pages = pages
+        self._endpoints = endpoints
         self._login = login
+        self._rate = rate
         self._has_accounts = has_accounts
 
     def __call__(self, path: str) -> None:
         """Choose what handles the request: routing comes before credentials."""
         request = cherrypy.serving.request
         request.config = REQUEST_CONFIG
-        page = self._pages.get(path)
-        if page is None:
-            request.handler = cherrypy.HTTPError(404, "There is nothing at this address.")
-        elif request.method not in METHODS:
-            cherrypy.response.headers["Allow"] = ", ".join(METHODS)
-            request.handler = cherrypy.HTTPError(405, f"Only {' and '.join(METHODS)} work here.")
+        if page := self._pages.get(path):
+            self._offer(METHODS, lambda: self._page(page))
+        elif call := find_call(self._endpoints, path):
+            self._offer(API_METHODS, lambda: self._call(call))
         else:
-            request.handler = lambda: self._answer(page)
+            request.handler = cherrypy.HTTPError(404, "There is nothing at this address.")
 
-    def _answer(self, page: Page) -> bytes:
-        try:
-            if page.needs_login:
-                self._require_login()
-            body = page.body()
-        except ResourceAwayError as error:
-            raise cherrypy.HTTPError(503, str(error)) from error
+    def _offer(self, methods: Sequence[str], answer: Callable[[], bytes]) -> None:
+        request = cherrypy.serving.request
+        if request.method in methods:
+            request.handler = lambda: with_our_errors(answer)
+        else:
+            cherrypy.response.headers["Allow"] = ", ".join(methods)
+            request.handler = cherrypy.HTTPError(405, f"Only {' and '.join(methods)} work here.")
+
+    def _page(self, page: Page) -> bytes:
+        if page.needs_login:
+            self._require_login(header_credentials())
+        body = page.body()
         caching = f"max-age={page.cache_s}" if page.cache_s else "no-store"
         cherrypy.response.headers.update(
             {"Content-Type": page.content_type, "Cache-Control": caching}
         )
         return body.encode()
 
-    def _require_login(self) -> None:
-        headers = cherrypy.request.headers
-        credentials = basic_credentials(headers.get("Authorization"))
+    def _call(self, call: Call) -> bytes:
+        if cherrypy.request.method == "POST":
+            self._require_login(posted_credentials() or header_credentials(), status=403)
+        else:
+            self._require_login(header_credentials())
+        answer = {"data": call.answer()}
+        if call.endpoint.kind is not Kind.SETTING:
+            answer["rate"] = self._rate()
+        cherrypy.response.headers.update({"Content-Type": JSON, "Cache-Control": "no-store"})
+        return json.dumps(answer).encode()
+
+    def _require_login(self, credentials: Credentials, status: int = 401) -> None:
         if credentials and self._login.check(*credentials):
             return
-        cherrypy.response.headers["WWW-Authenticate"] = 'Basic realm="cw_mqtt", charset="UTF-8"'
+        if status == 401:
+            realm = 'Basic realm="cw_mqtt", charset="UTF-8"'
+            cherrypy.response.headers["WWW-Authenticate"] = realm
         if not self._has_accounts():
-            raise cherrypy.HTTPError(401, NO_ACCOUNT)
-        raise cherrypy.HTTPError(401, WRONG_LOGIN if credentials else NO_LOGIN)
+            raise cherrypy.HTTPError(status, NO_ACCOUNT)
+        raise cherrypy.HTTPError(status, WRONG_LOGIN if credentials else NO_LOGIN)
+
+
+def with_our_errors(answer: Callable[[], bytes]) -> bytes:
+    """What `answer` gives, or raises as an error of HTTP."""
+    try:
+        return answer()
+    except RefusedError as error:
+        raise cherrypy.HTTPError(error.status, str(error)) from error
+    except ResourceAwayError as error:
+        raise cherrypy.HTTPError(503, str(error)) from error
+
+
+def header_credentials() -> Credentials:
+    """What the request's `Authorization` says."""
+    return basic_credentials(cherrypy.request.headers.get("Authorization"))
+
+
+def posted_credentials() -> Credentials:
+    """What the request's form says."""
+    try:
+        body = cherrypy.request.rfile.read()
+    except (MaxSizeExceeded, ValueError, OSError):  # what cheroot's chunks raise
+        raise cherrypy.HTTPError(400, "The body is too long, or cannot be read.") from None
+    return form_credentials(cherrypy.request.headers.get("Content-Type", ""), body)
 
 
 def error_page(status: str, message: str, **_: str) -> str:

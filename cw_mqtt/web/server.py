@@ -15,6 +15,7 @@ from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSett
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.web.api import Api, Archive
 from cw_mqtt.web.auth import Login
 from cw_mqtt.web.connections import HttpServer
 from cw_mqtt.web.pages import HTML, JSON, Page, Pages, application
@@ -25,10 +26,11 @@ DAY_S = 86400
 
 
 class WebServer:
-    """Serves the status page and `/health` (a `stages.Service`).
+    """Serves the status page, the API and `/health` (a `stages.Service`).
 
-    `find_password_hash` and `has_accounts` ask the database and raise `ResourceAwayError` when
-    it is away. `base_topic` is the MQTT one, None when nothing is published.
+    `archive`, `find_password_hash` and `has_accounts` ask the database and raise
+    `ResourceAwayError` when it is away. `is_night` says whether a second is in the night tariff.
+    `base_topic` is the MQTT one, None when nothing is published.
     """
 
     name = "web"
@@ -41,13 +43,22 @@ class WebServer:
         sensors: Sequence[SensorSettings],
         journal: Journal,
         health: Health,
+        archive: Archive,
+        is_night: Callable[[int], bool],
         find_password_hash: Callable[[str], str | None],
         has_accounts: Callable[[], bool],
         base_topic: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         status = StatusPage(sensors, journal, health, base_topic, clock)
-        pages = Pages(table(status, health), Login(find_password_hash), has_accounts)
+        api = Api(archive, settings.max_returned_values, clock)
+        pages = Pages(
+            table(status, health),
+            api.endpoints(),
+            Login(find_password_hash),
+            lambda: "night" if is_night(int(clock())) else "day",
+            has_accounts,
+        )
         self._settings = settings
         # One for life: cheroot notes each server in a module of its own and never forgets it.
         self._server = HttpServer((settings.host, settings.port), application(pages))

@@ -1,6 +1,6 @@
+from cw_mqtt.model import StoredMeasure
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import (
-    StoredMeasure,
     count_measures,
     history,
     insert_history,

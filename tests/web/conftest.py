@@ -10,6 +10,7 @@ import pytest
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.web.auth import hash_password
+from tests.web.house import House
 from tests.web.site import ADA, Site
 
 
@@ -61,3 +62,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, hashes: dict[str, str]) -> It
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def house(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    hashes: dict[str, str],
+) -> Iterator[House]:
+    """A web server on each kind of database, for all tests of a module."""
+    url = None
+    if request.param == "postgresql":
+        server = request.getfixturevalue("shared_postgres")
+        server.execute("CREATE DATABASE house")
+        url = server.database_url("house")
+    house = House(tmp_path_factory.mktemp("house"), url, free_port(), hashes)
+    yield house
+    house.close()

@@ -4,7 +4,7 @@ import base64
 import http.client
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from typing import NoReturn
@@ -14,6 +14,7 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.stages import Stage
+from cw_mqtt.store.archive import Archive
 from cw_mqtt.web.server import WebServer
 from tests.waiting import wait_until
 
@@ -53,6 +54,8 @@ class Site:
         sensors: Sequence[SensorSettings] = (),
         find_password_hash: Callable[[str], str | None] = {}.get,
         has_accounts: Callable[[], bool] = lambda: True,
+        archive: Archive | None = None,  # the pages do without
+        is_night: Callable[[int], bool] = lambda ts: False,
         tls: CertificateSettings | None = None,
     ) -> None:
         self.port = port
@@ -62,6 +65,8 @@ class Site:
             sensors=sensors,
             journal=journal,
             health=health,
+            archive=archive,
+            is_night=is_night,
             find_password_hash=find_password_hash,
             has_accounts=has_accounts,
             base_topic="citizenwatt",
@@ -96,11 +101,16 @@ class Site:
         return self
 
     def call(
-        self, path: str, login: tuple[str, str] | None = ADA, method: str = "GET", body: str = ""
+        self,
+        path: str,
+        login: tuple[str, str] | None = ADA,
+        method: str = "GET",
+        body: str | bytes = "",
+        headers: Mapping[str, str] = {},
     ) -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        headers = {}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = dict(headers)
         if login:
             credentials = base64.b64encode(":".join(login).encode()).decode()
             headers["Authorization"] = f"Basic {credentials}"

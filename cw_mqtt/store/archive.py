@@ -1,0 +1,104 @@
+"""What the web reads and changes in the database."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.model import EnergySum, Provider, Range, StoredMeasure
+from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.measures import ADDED
+from cw_mqtt.store.providers import line_in_force
+from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
+from cw_mqtt.store.tables import measures_types, providers, sensors
+
+LATEST_TS = 253_402_300_799  # the end of the year 9999, the last that dates can say
+
+SENSORS = (
+    select(sensors.c.id, sensors.c.name, measures_types.c.name, sensors.c.type_id)
+    .join(measures_types)
+    .order_by(sensors.c.id)
+)
+TYPES = select(measures_types.c.id, measures_types.c.name).order_by(measures_types.c.id)
+# the old base's columns may be empty
+PROVIDERS = select(
+    providers.c.id,
+    providers.c.name,
+    providers.c.type_id,
+    func.coalesce(providers.c.day_slope_watt_euros, 0.0).label("day_slope"),
+    func.coalesce(providers.c.day_constant_watt_euros, 0.0).label("day_constant"),
+    func.coalesce(providers.c.night_slope_watt_euros, 0.0).label("night_slope"),
+    func.coalesce(providers.c.night_constant_watt_euros, 0.0).label("night_constant"),
+    (func.coalesce(providers.c.current, 0) != 0).label("current"),
+    func.coalesce(providers.c.threshold, 0).label("threshold_w"),
+).order_by(providers.c.id)
+
+
+class Archive:
+    """The measures and what is known of them; every method may be called from any thread.
+
+    Each raises `ResourceAwayError` while the database is away. What is inserted or deleted
+    here changes the sums of the database, never the total that is published.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._clock = clock
+
+    def sensors(self) -> list[tuple[int, str, str, int]]:
+        """Id, name, type and type's id of each sensor."""
+        with transaction(self._engine) as connection:
+            return [(i, name, of, type_id) for i, name, of, type_id in connection.execute(SENSORS)]
+
+    def types(self) -> list[tuple[int, str]]:
+        """Id and name of each type of measures."""
+        with transaction(self._engine) as connection:
+            return [(type_id, name) for type_id, name in connection.execute(TYPES)]
+
+    def providers(self) -> list[Provider]:
+        """The contracts, with the prices of today."""
+        with transaction(self._engine) as connection:
+            return [
+                Provider(**row, night_hours=self._night_hours(row["name"]))
+                for row in connection.execute(PROVIDERS).mappings()
+            ]
+
+    def measures(self, chosen: Range, most: int) -> list[StoredMeasure]:
+        """The measures of a range in order of time, then id; no more than `most` of them."""
+        with transaction(self._engine) as connection:
+            return list_measures(connection, chosen, most)
+
+    def sums(self, chosen: Range, step: int) -> list[EnergySum | None]:
+        """What each `step` of a range carries; None where no measure is."""
+        with transaction(self._engine) as connection:
+            return energy_sums(connection, chosen, step, self._settings.energy.max_gap_s)
+
+    def delete(self, chosen: Range) -> int:
+        """Delete the measures of a range; how many there were."""
+        with transaction(self._engine) as connection:
+            return delete_measures(connection, chosen)
+
+    def insert(self, sensor_id: int, ts: int, value_w: float, *, night: bool) -> bool:
+        """Add a measure; false for an unknown sensor, and after the year 9999."""
+        row = {"sensor_id": sensor_id, "timestamp": ts, "value": value_w, "night_rate": int(night)}
+        if ts > LATEST_TS:
+            return False
+        try:
+            with transaction(self._engine) as connection:
+                connection.execute(ADDED, row)
+        except DBAPIError:  # the row is refused: no such sensor
+            return False
+        return True
+
+    def _night_hours(self, name: str) -> tuple[int, int] | None:
+        """The first night window of a contract today; the API has room for one."""
+        lines = [line for line in self._settings.providers if line.name == name]
+        today = datetime.fromtimestamp(self._clock(), self._settings.timezone).date()
+        windows = line_in_force(lines, today).night_hours if lines else ()
+        return (windows[0].start_s, windows[0].end_s) if windows else None

@@ -1,0 +1,203 @@
+"""Ranges on both databases, against a plain Python reading of the definition."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert
+
+from cw_mqtt.measure.energy import NOTHING, carry
+from cw_mqtt.model import EnergySum, Key, Range
+from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
+from cw_mqtt.store.tables import measures
+from tests.store.home import Home
+
+START_TS = 1_790_000_000
+MAX_GAP_S = 60.0
+US = 1_000_000
+
+Point = tuple[int, float, int]  # seconds after START_TS, W, night_rate
+
+points = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(-50, 5000).map(float), st.sampled_from([-1, 0, 1])),
+    max_size=25,
+)
+# about where the points are: the key, where a range begins, how long it is, and its step
+ranges = st.one_of(
+    st.tuples(
+        st.just(Key.TIME),
+        st.floats(0, 300).map(lambda s: round((START_TS + s) * US)),
+        st.floats(0.1, 200).map(lambda s: round(s * US)),
+        st.floats(0.5, 90).map(lambda s: round(s * US)),
+    ),
+    st.tuples(st.just(Key.ID), st.integers(0, 20), st.integers(1, 15), st.integers(1, 6)),
+    st.tuples(st.just(Key.POSITION), st.integers(-30, -15), st.integers(1, 15), st.integers(1, 6)),
+)
+
+
+@pytest.fixture
+def filled(home: Home) -> Callable[[list[Point]], None]:
+    """Fills the table anew: sensor 1 with these measures in this order of ids, from 1."""
+    home.name_sensors({"main": "CitizenWatt", "garage": "Garage"})
+    home.store()
+    home.tell(
+        "INSERT INTO measures (id, sensor_id, value, timestamp, night_rate) "
+        f"VALUES (1000, 2, 9999, {START_TS + 4}, 0)"
+    )
+
+    def fill(rows: list[Point]) -> None:
+        home.tell("DELETE FROM measures WHERE sensor_id = 1")
+        values = [
+            {"id": i, "sensor_id": 1, "timestamp": START_TS + ts, "value": w, "night_rate": night}
+            for i, (ts, w, night) in enumerate(rows, 1)
+        ]
+        if values:
+            with transaction(home.engine) as connection:
+                connection.execute(insert(measures), values)
+
+    return fill
+
+
+def in_order(rows: list[Point]) -> list[tuple[int, int, float, bool]]:
+    """(timestamp, id, power, night) as measures follow each other."""
+    return sorted((START_TS + ts, i, w, night == 1) for i, (ts, w, night) in enumerate(rows, 1))
+
+
+def by_definition(rows: list[Point], chosen: Range) -> EnergySum | None:
+    """What the measures of a range carry."""
+    ordered = in_order(rows)
+    carried = [NOTHING, *(carry(a[0], a[2], b[0], b[2], MAX_GAP_S) for a, b in pairwise(ordered))]
+    found = [
+        (w, night, c)
+        for place, ((ts, i, w, night), c) in enumerate(zip(ordered, carried, strict=False))
+        if chosen.first
+        <= {Key.TIME: ts * US, Key.ID: i, Key.POSITION: place - len(rows)}[chosen.key]
+        < chosen.last
+    ]
+    if not found:
+        return None
+    return EnergySum(
+        len(found),
+        sum(c.seconds for _, _, c in found),
+        sum(c.energy_j for _, night, c in found if not night),
+        sum(c.energy_j for _, night, c in found if night),
+        sum(w for w, night, _ in found if not night),
+        sum(w for w, night, _ in found if night),
+    )
+
+
+def sums(home: Home, chosen: Range, step: int) -> list[EnergySum | None]:
+    with transaction(home.engine) as connection:
+        return energy_sums(connection, chosen, step, MAX_GAP_S)
+
+
+def close(one: EnergySum | None, other: EnergySum | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    names = EnergySum.__slots__
+    return [getattr(one, n) for n in names] == pytest.approx([getattr(other, n) for n in names])
+
+
+many = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@many
+@given(rows=points, chosen=ranges)
+def test_each_step_of_a_range_carries_what_the_definition_says(
+    home: Home, filled: Callable, rows: list[Point], chosen: tuple[Key, int, int, int]
+) -> None:
+    filled(rows)
+    key, first, length, step = chosen
+    last = first + length
+
+    groups = sums(home, Range(1, key, first, last), step)
+
+    expected = [
+        by_definition(rows, Range(1, key, start, min(start + step, last)))
+        for start in range(first, last, step)
+    ]
+    assert len(groups) == len(expected)
+    assert all(map(close, groups, expected))
+
+
+@many
+@given(rows=points, chosen=ranges)
+def test_the_sum_of_the_steps_is_the_whole(
+    home: Home, filled: Callable, rows: list[Point], chosen: tuple[Key, int, int, int]
+) -> None:
+    filled(rows)
+    key, first, length, step = chosen
+    everything = Range(1, key, first, first + length)
+
+    groups = [group for group in sums(home, everything, step) if group]
+
+    added = EnergySum(*(sum(getattr(g, name) for g in groups) for name in EnergySum.__slots__))
+    (whole,) = sums(home, everything, length)
+    assert close(whole, added if groups else None)
+
+
+@many
+@given(rows=points, first=st.integers(-30, 0), length=st.integers(0, 30))
+def test_positions_are_a_python_slice(
+    home: Home, filled: Callable, rows: list[Point], first: int, length: int
+) -> None:
+    filled(rows)
+    last = min(0, first + length)
+
+    with transaction(home.engine) as connection:
+        found = list_measures(connection, Range(1, Key.POSITION, first, last), 1000)
+
+    expected = in_order(rows)[first : last or None] if first else []
+    assert [(m.timestamp, m.id) for m in found] == [m[:2] for m in expected]
+
+
+ROWS = [(0, 100.0, 0), (8, 200.0, 0), (8, 300.0, 1), (16, 400.0, 1), (4, 500.0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "ids"),
+    [
+        (Range(1, Key.ID, 2, 6), [5, 2, 3, 4]),
+        (Range(1, Key.ID, 0, 2), [1]),
+        (Range(1, Key.ID, 3, 3), []),
+        (Range(1, Key.TIME, START_TS * US, (START_TS + 8) * US), [1, 5]),
+        (Range(1, Key.TIME, START_TS * US + 1, (START_TS + 8) * US + 1), [5, 2, 3]),
+        (Range(1, Key.POSITION, -2, 0), [3, 4]),
+        (Range(1, Key.POSITION, -3, -1), [2, 3]),
+        (Range(1, Key.POSITION, -9, -3), [1, 5]),
+        (Range(2, Key.POSITION, -9, 0), [1000]),
+        (Range(3, Key.ID, 0, 10**18), []),
+        (Range(10**18, Key.TIME, 0, 10**18), []),
+        (Range(1, Key.POSITION, -(10**18), -(10**18) + 5), []),
+    ],
+)
+def test_a_range_is_listed_in_order_of_time_and_deleted(
+    home: Home, filled: Callable, chosen: Range, ids: list[int]
+) -> None:
+    filled(ROWS)
+
+    with transaction(home.engine) as connection:
+        listed = [m.id for m in list_measures(connection, chosen, 10**18)]
+        deleted = delete_measures(connection, chosen)
+
+    left = {i for (i,) in home.ask("SELECT id FROM measures")}
+    assert listed == ids
+    assert deleted == len(ids)
+    assert left == {1, 2, 3, 4, 5, 1000} - set(ids)
+
+
+def test_rows_without_a_time_or_a_value_are_as_if_they_were_not_there(
+    home: Home, filled: Callable
+) -> None:
+    filled(ROWS)
+    home.tell("INSERT INTO measures (id, sensor_id, timestamp) VALUES (50, 1, 1790000004)")
+    home.tell("INSERT INTO measures (id, sensor_id, value) VALUES (51, 1, 5)")
+
+    (whole,) = sums(home, Range(1, Key.ID, 0, 100), 100)
+
+    assert close(whole, by_definition(ROWS, Range(1, Key.ID, 0, 100)))

@@ -1,0 +1,79 @@
+"""A web server with a real database, and the measures in it."""
+
+import json
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import insert, text
+
+from cw_mqtt.config.settings import DatabaseSettings
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.store.archive import Archive
+from cw_mqtt.store.engine import make_engine, transaction
+from cw_mqtt.store.tables import measures, sensors
+from cw_mqtt.store.writer import prepare_database
+from tests.settings import NIGHT_CONTRACT, settings
+from tests.web.site import ADA, NOW_TS, Site
+
+FORM = urlencode({"login": ADA[0], "password": ADA[1]})
+AS_JSON = {"Content-Type": "application/json"}  # what the known clients call their forms
+
+
+class House:
+    """The server, its database with one contract, and as many sensors as tests ask for."""
+
+    def __init__(self, folder: Path, url: str | None, port: int, hashes: Mapping[str, str]) -> None:
+        self.settings = settings(folder, providers=[NIGHT_CONTRACT])
+        self.engine = make_engine(DatabaseSettings(url=url), folder)
+        prepare_database(self.engine, self.settings, NOW_TS)
+        self.night = False
+        self._journal = Journal(folder, durable=False)
+        self.site = Site(
+            self._journal,
+            Health(),
+            port,
+            find_password_hash=hashes.get,
+            archive=Archive(self.engine, self.settings, lambda: NOW_TS),
+            is_night=lambda ts: self.night,
+        ).wait()
+        self._numbers = count(1)
+
+    def close(self) -> None:
+        self.site.stop()
+        self._journal.close()
+        self.engine.dispose()
+
+    def sensor(self) -> int:
+        """The id of a new sensor."""
+        row = {"name": f"Sensor {next(self._numbers)}", "type_id": 1}
+        with transaction(self.engine) as connection:
+            return connection.execute(insert(sensors).values(row)).inserted_primary_key[0]
+
+    def add(self, sensor: int, *points: tuple[int, float, int]) -> list[int]:
+        """Add measures: timestamp, W, night_rate; their ids."""
+        added = []
+        with transaction(self.engine) as connection:
+            for ts, w, night in points:
+                row = {"sensor_id": sensor, "timestamp": ts, "value": w, "night_rate": night}
+                added += connection.execute(insert(measures).values(row)).inserted_primary_key
+        return added
+
+    def tell(self, statement: str) -> None:
+        with transaction(self.engine) as connection:
+            connection.execute(text(statement))
+
+    def get(self, path: str, status: int = 200) -> Any:
+        """What a GET with Basic answers."""
+        answer = self.site.call(path)
+        assert answer.status == status, answer.text
+        return json.loads(answer.text)
+
+    def post(self, path: str, status: int = 200) -> Any:
+        """What a POST answers, as the known scripts send it."""
+        answer = self.site.call(path, None, "POST", FORM, AS_JSON)
+        assert answer.status == status, answer.text
+        return json.loads(answer.text)
