@@ -14,17 +14,17 @@ NIGHT, UNKNOWN = 1, -1  # as night_rate; 0 is day
 
 Point = tuple[int, float, bool]  # timestamp in s, power in W, night
 
-OF_SENSOR = select(
+WHOLE_ROWS = select(
     measures.c.timestamp,
     measures.c.value,
     func.coalesce(measures.c.night_rate, UNKNOWN).label("night_rate"),
     measures.c.id,
 ).where(
-    measures.c.sensor_id == bindparam("sensor_id"),
     # the old base's columns may be empty
     measures.c.timestamp.is_not(None),
     measures.c.value.is_not(None),
 )
+OF_SENSOR = WHOLE_ROWS.where(measures.c.sensor_id == bindparam("sensor_id"))
 OLDEST_FIRST = OF_SENSOR.order_by(measures.c.timestamp, measures.c.id)
 NEWEST = OF_SENSOR.order_by(measures.c.timestamp.desc(), measures.c.id.desc()).limit(1)
 ADDED = insert(measures)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Select, bindparam, case, delete, func, select
 
 from cw_mqtt.model import EnergySum, Key, Range, StoredMeasure
-from cw_mqtt.store.measures import NIGHT, OF_SENSOR
+from cw_mqtt.store.measures import NIGHT, OF_SENSOR, WHOLE_ROWS
 from cw_mqtt.store.tables import measures
 
 MICROSECONDS = 1_000_000
@@ -25,7 +25,12 @@ def whole(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
 
-OF_IDS = OF_SENSOR.where(column.id >= whole("first"), column.id < whole("last"))
+OF_IDS = WHOLE_ROWS.where(
+    column.id >= whole("first"),
+    column.id < whole("last"),
+    # with its plain column SQLite would go through all measures of the sensor
+    column.sensor_id + 0 == whole("sensor_id"),
+)
 OF_TIME = OF_SENSOR.where(
     column.timestamp >= whole("from_ts"), column.timestamp < whole("until_ts")
 )
