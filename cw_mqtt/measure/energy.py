@@ -44,7 +44,7 @@ def add_measure(
     One that is heard out of order, a little older than the last, changes nothing: the interval
     it lies in is counted already.
     """
-    if energy.last_ts is not None and 0 <= energy.last_ts - ts <= max_gap_s:
+    if energy.last_ts is not None and 0 < energy.last_ts - ts <= max_gap_s:
         return energy
     carried = NOTHING
     if energy.last_ts is not None:

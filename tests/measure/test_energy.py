@@ -94,3 +94,9 @@ def test_after_the_clock_was_set_back_measures_count_again():
     energy = add_all(Energy(), [(9000, 100.0, 0), (1000, 100.0, 0), (1010, 100.0, 0)])
 
     assert energy.day_j == 1000
+
+
+def test_of_two_measures_in_one_second_the_later_one_begins_the_next_interval():
+    energy = add_all(Energy(), [(0, 100.0, 0), (10, 100.0, 0), (10, 300.0, 0), (20, 300.0, 0)])
+
+    assert energy.day_j == 1000 + 3000
