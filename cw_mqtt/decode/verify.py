@@ -291,16 +291,12 @@ def trust(
 def with_successors(
     chains: Mapping[str, Chain], packets: tuple[Heard, ...]
 ) -> tuple[Mapping[str, Chain], tuple[Heard, ...]]:
-    """Packets to trust, with those held that continue them: they were heard in another order.
-
-    A packet that was heard only when somebody repeated it was sent before its successor was heard.
-    """
+    """Packets to trust, with those held that continue them: they were heard in another order."""
     host = next(iter(chains))
     held = chains[host].held
     while after := next((each for each in held if continues(each, packets[-1])), None):
         held = tuple(each for each in held if each is not after)
-        in_time = (replace(p, heard_ts=min(p.heard_ts, after.heard_ts)) for p in packets)
-        packets = (*in_time, after)
+        packets = (*packets, after)
     return {**chains, host: replace(chains[host], held=held)}, packets
 
 
