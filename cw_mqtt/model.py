@@ -106,12 +106,14 @@ class Reading:
 class Heard:
     """A plausible packet with the time at which it was heard.
 
+    `sent_after_ts` is given for one that came late and may have been repeated by somebody.
     `not_of` are sensors that cannot have sent it: it came between two of their packets that
     chain onto each other, or continues one that did.
     """
 
     packet: Packet
     heard_ts: float
+    sent_after_ts: float | None = None
     not_of: tuple[str, ...] = ()
 
 

@@ -77,7 +77,7 @@ def judge(
     if was_heard(packet.payload):
         return Judgement(chains, (*expired, Ruling(host, packet, heard_ts, Verdict.REPLAYED)))
     for sensor, chain in chains.items():
-        if is_next(chain, newest):
+        if chain.newest and continues(newest, chain.newest):
             return trust(chains, sensor, (newest,), expired)
     for held in waiting.held:
         if continues(newest, held) and risen_share(held, newest) is not None:
@@ -108,19 +108,6 @@ def continues(newest: Heard, before: Heard) -> bool:
     if newest.packet.form is Form.V2:
         return before.packet.form is Form.V2 and sequence_risen(before, newest) == 1
     return newest.packet.form is Form.V1 and newest.packet.padding == before.packet.tail
-
-
-def is_next(chain: Chain, newest: Heard) -> bool:
-    """Whether a packet continues the trusted one, and at its time.
-
-    Later it may be one that was lost and is repeated by somebody: meanwhile others were heard.
-    """
-    before = chain.newest
-    return (
-        before is not None
-        and continues(newest, before)
-        and is_one_period(chain, newest.heard_ts - before.heard_ts)
-    )
 
 
 def let_go(chain: Chain, sensor: str, now_ts: float) -> tuple[Chain, tuple[Ruling, ...]]:
@@ -256,10 +243,15 @@ def seconds_between(before: Heard, first: Heard) -> float:
 
     A little less than none is no such case: a held packet may be older than a trusted one.
     """
-    passed_s = first.heard_ts - before.heard_ts
+    passed_s = first.heard_ts - sent_after_ts(before)
     if passed_s < -SET_BACK_S:
         return float("inf")
     return max(0.0, passed_s) * FASTEST_CLOCK + SLACK_S
+
+
+def sent_after_ts(heard: Heard) -> float:
+    """The earliest time at which a packet may have been sent."""
+    return heard.heard_ts if heard.sent_after_ts is None else heard.sent_after_ts
 
 
 def trust(
@@ -274,8 +266,8 @@ def trust(
 
     What else is held came between two packets of this sensor, or before them: it is not its own.
     """
+    chains = with_strangers(chains, sensor, packets)
     chains, packets = with_successors(chains, packets)
-    chains = with_strangers(chains, sensor, packets[0])
     chain = anew(chains[sensor]) if rebooted else took_back(chains[sensor], packets[0])
     for heard in packets:
         chain = advance(chain, heard)
@@ -300,14 +292,21 @@ def with_successors(
     return {**chains, host: replace(chains[host], held=held)}, packets
 
 
-def with_strangers(chains: Mapping[str, Chain], sensor: str, first: Heard) -> Mapping[str, Chain]:
+def with_strangers(
+    chains: Mapping[str, Chain], sensor: str, packets: tuple[Heard, ...]
+) -> Mapping[str, Chain]:
     """The chains with all that is held marked as not this sensor's.
 
-    So is the newest packet, if `first` shows that the reboot it belongs to was another's.
+    So is the newest packet, if these show that the reboot it belongs to was another's. Packets
+    that come late show nothing: they may be lost ones that somebody repeats, and what is held
+    may be what the sensor has sent since.
     """
     host = next(iter(chains))
     held, newest = chains[host].held, chains[sensor].newest
-    if newest and took_back(chains[sensor], first) is not chains[sensor]:
+    *_, before, last = (newest, *packets)
+    if before and not is_one_period(chains[sensor], last.heard_ts - before.heard_ts):
+        return chains
+    if newest and took_back(chains[sensor], packets[0]) is not chains[sensor]:
         held = (*held, newest)
     if not held:
         return chains
@@ -343,6 +342,9 @@ def advance(chain: Chain, heard: Heard) -> Chain:
     if before is None:
         return chain
     interval_s = round(heard.heard_ts - before.heard_ts, 3)
+    if continues(heard, before) and not is_one_period(chain, interval_s):
+        late = replace(heard, sent_after_ts=sent_after_ts(before), not_of=())
+        chain = replace(chain, newest=late)
     if not continues(heard, before) and not (
         proves_itself(packet) and is_one_period(chain, interval_s)
     ):

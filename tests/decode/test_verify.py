@@ -349,3 +349,13 @@ def test_a_lost_packet_that_somebody_repeats_does_not_mute_the_sensor():
     rulings = court.hear([packets[5], repeated, *packets[6:]])
 
     assert accepted(rulings)[-3:] == [505, 506, 507]
+
+
+def test_the_next_packet_is_verified_at_once_however_late_it_comes():
+    packets = heard("timer_crosses_2_31")
+    court = Judge()
+    court.hear(packets[:4])
+
+    rulings = court.hear(later(packets[4:], 3600))
+
+    assert [r.verdict for r in rulings] == [Verdict.VERIFIED] * 2
