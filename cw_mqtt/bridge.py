@@ -24,9 +24,19 @@ from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
 from cw_mqtt.decode.verify import Ruling, judge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.measure.energy import add_measure, begin_total, join_totals, raise_total
+from cw_mqtt.measure.energy import add_measure, join_totals, raise_total
 from cw_mqtt.measure.tariff import is_night
-from cw_mqtt.model import Chunk, Event, Form, Reading, SensorState, Verdict, iso_utc
+from cw_mqtt.model import (
+    JOULES_PER_KWH,
+    Chunk,
+    Energy,
+    Event,
+    Form,
+    Reading,
+    SensorState,
+    Verdict,
+    iso_utc,
+)
 
 log = logging.getLogger(__name__)
 
@@ -157,18 +167,16 @@ class Bridge:
         states = self._journal.states()
         return [slug for slug in self._sensors if not states[slug].energy.loaded]
 
-    def load(
-        self, slug: str, copy: SensorState | None, history: Iterable[tuple[int, float, int]]
-    ) -> None:
+    def load(self, slug: str, copy: SensorState | None, measured: Energy) -> None:
         """Take over what the database knows of a sensor that is new to this journal.
 
         `copy` is the state it keeps; without one the total begins at `start_kwh` plus the
-        energy of the stored measures `history`: (timestamp, power in W, night), in order.
+        energy of the stored measures.
         """
-        max_gap_s = self._settings.energy.max_gap_s
         stored = copy.energy if copy else None
         if stored is None or not stored.loaded:
-            stored = begin_total(history, self._sensors[slug].start_kwh, max_gap_s)
+            start_j = self._sensors[slug].start_kwh * JOULES_PER_KWH
+            stored = replace(measured, start_j=start_j)
 
         def join(state: SensorState) -> SensorState:
             if state.energy.loaded:

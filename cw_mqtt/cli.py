@@ -8,10 +8,11 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +21,11 @@ from cw_mqtt.config.load import EXAMPLE_KEY, find_config, format_mistakes, load_
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import BridgeError, InUseError, ResourceAwayError, SettingsError, UsageError
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
 FAILED, WRONG = 1, 2
+MOST_TOLD = 20
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -301,19 +306,60 @@ def user() -> None:
 def user_add(config: Path | None, login: str, password: str) -> None:
     """Make a user LOGIN with a password."""
     from cw_mqtt.store.accounts import Accounts
-    from cw_mqtt.store.engine import make_engine
-    from cw_mqtt.store.schema import bring_up_to_date
     from cw_mqtt.web.auth import hash_password
 
-    settings, _ = load(config)
     # HTTP's login (RFC 7617) has no other way to say where a login ends
     if ":" in login or not (login and password and (login + password).isprintable()):
         raise UsageError("expected a login and a password of printable characters, no : in a login")
-    make_folder(settings.data_dir)
-    engine = make_engine(settings.database, settings.data_dir)
-    bring_up_to_date(engine)
+    _, engine = open_database(config)
     Accounts(engine).add(login, hash_password(password), admin=True)
     click.echo(f"{login} may log in now.")
+
+
+@main.group("rollups")
+def rollups() -> None:
+    """The sums by quarter hour, hour and day from which long ranges are answered.
+
+    They follow every change of the measures by themselves. Both commands may be used while the
+    bridge runs.
+    """
+
+
+@rollups.command("check")
+@AS_JSON
+@click.pass_obj
+def rollups_check(config: Path | None, *, as_json: bool) -> None:
+    """Compare all sums with the measures. Exit code 1: some are wrong."""
+    from cw_mqtt.model import iso_utc
+    from cw_mqtt.store.rollups import Cell, check
+
+    settings, engine = open_database(config)
+    wrong: list[Cell] = []
+    show_progress("Comparing", check(engine, settings.energy.max_gap_s, wrong), hidden=as_json)
+    if as_json:
+        names = ("sensor_id", "seconds", "start_ts")
+        click.echo(json.dumps([dict(zip(names, found, strict=True)) for found in wrong]))
+    for sensor_id, span_s, start_ts in () if as_json else wrong[:MOST_TOLD]:
+        click.echo(f"sensor {sensor_id}: wrong from {iso_utc(start_ts)} for {span_s} s")
+    if wrong:
+        raise BridgeError(f"{len(wrong)} sums are wrong; cw-mqtt rollups rebuild mends them")
+    click.echo("All sums are right.", err=as_json)
+
+
+@rollups.command("rebuild")
+@click.pass_obj
+def rollups_rebuild(config: Path | None) -> None:
+    """Compute all sums anew from the measures.
+
+    It goes on where it was if it is broken off; the bridge does so too when it starts. Until it
+    is done, long ranges are added up from the measures, which takes longer.
+    """
+    from cw_mqtt.store.rollups import build, forget
+
+    settings, engine = open_database(config)
+    forget(engine)
+    show_progress("Adding up", build(engine, settings.energy.max_gap_s))
+    click.echo("All sums are computed.")
 
 
 @main.group("key")
@@ -364,6 +410,25 @@ def key_fingerprint(config: Path | None, *, as_json: bool) -> None:
     shown = list(fingerprints(sensor_keys(settings.sensors), EXAMPLE_KEY))
     lines = [json.dumps([asdict(each) for each in shown])] if as_json else [s.text() for s in shown]
     click.echo("\n".join(lines))
+
+
+def open_database(config: Path | None) -> "tuple[Settings, Engine]":
+    """The settings and their database, brought up to date."""
+    from cw_mqtt.store.engine import make_engine
+    from cw_mqtt.store.schema import bring_up_to_date
+
+    settings, _ = load(config)
+    make_folder(settings.data_dir)
+    engine = make_engine(settings.database, settings.data_dir)
+    bring_up_to_date(engine)
+    return settings, engine
+
+
+def show_progress(label: str, shares: Iterable[float], *, hidden: bool = False) -> None:
+    """Work through `shares` of what is to be done, with a bar."""
+    with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
+        for share in shares:
+            bar.update(int(share * 1000) - bar.pos)
 
 
 def write_secret(path: Path, text: str) -> None:

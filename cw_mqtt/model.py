@@ -215,7 +215,8 @@ class Range:
 class EnergySum:
     """What some measures, at least one, carry together.
 
-    `seconds` is the measured time; `day_w` and `night_w` add up the values.
+    `seconds` is the measured time; `day_w` and `night_w` add up the values, of which `min_w` is
+    the lowest and `max_w` the highest.
     """
 
     measures: int
@@ -224,6 +225,8 @@ class EnergySum:
     night_j: float
     day_w: float
     night_w: float
+    min_w: float
+    max_w: float
 
     @property
     def mean_w(self) -> tuple[float, float]:

@@ -29,7 +29,7 @@ class Running:
 
     def loaded(self):
         for slug in self.bridge.sensors_to_load():
-            self.bridge.load(slug, None, ())
+            self.bridge.load(slug, None, Energy())
         return self
 
     @property
@@ -184,7 +184,7 @@ def test_what_could_not_be_committed_goes_with_the_next(start, monkeypatch):
 def test_a_total_is_the_start_value_plus_the_stored_history(start):
     running = start(sensors=[{**SENSOR, "start_kwh": 1000}])
 
-    running.bridge.load("main", None, [(0, 1000.0, 0), (36, 1000.0, 0), (72, 1000.0, 1)])
+    running.bridge.load("main", None, Energy(day_j=36_000, night_j=36_000, last_ts=72))
 
     assert running.state.energy.total_kwh == pytest.approx(1000.02)
     assert running.state.energy.night_j == 36_000
@@ -196,7 +196,7 @@ def test_a_lost_journal_takes_total_and_chain_from_the_copy(start):
     before.bridge.process(chunks()[:12])
     after = start("after")
 
-    after.bridge.load("main", before.state, ())
+    after.bridge.load("main", before.state, Energy())
     after.bridge.process(chunks()[12:])
 
     assert after.state.energy.day_j == expected_j()
@@ -208,7 +208,7 @@ def test_readings_of_before_the_total_was_loaded_are_in_it(start):
     running.bridge.process(chunks())
     assert not running.state.energy.loaded
 
-    running.bridge.load("main", SensorState("main", energy=Energy(5e6, loaded=True)), ())
+    running.bridge.load("main", SensorState("main", energy=Energy(5e6, loaded=True)), Energy())
 
     assert running.state.energy.start_j + running.state.energy.day_j == 5e6 + expected_j()
 

@@ -17,10 +17,11 @@ from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import CW_MQTT, Bridge
 from tests.packets import payloads, powers
 from tests.program import HOST, free_port
+from tests.store.home import Home, reading
 from tests.waiting import wait_until
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
-COMMANDS = [*main.commands, "user add"]
+COMMANDS = [*main.commands, "user add", "rollups check", "rollups rebuild"]
 HEAVY = {"sqlalchemy", "cherrypy", "paho", "serial", "numpy", "alembic", "jinja2", "argon2"}
 
 
@@ -259,3 +260,20 @@ def test_checking_the_config_imports_no_library_that_it_does_without(config):
 
 def test_decoding_a_packet_imports_no_library_that_it_does_without(config):
     assert heavy_modules_of("--config", config, "decode", "00" * 16) == set()
+
+
+def test_wrong_sums_are_found_and_mended(config, tmp_path):
+    home = Home(tmp_path / "data", None)
+    home.hear(reading(0), reading(8))
+    home.store()
+    home.tell("UPDATE rollups SET day_j = 7 WHERE span_s = 3600")
+
+    wrong = call(config, "rollups", "check")
+    told = json.loads(call(config, "rollups", "check", "--json").stdout)
+    call(config, "rollups", "rebuild")
+    mended = call(config, "rollups", "check")
+
+    assert (wrong.exit_code, mended.exit_code) == (1, 0)
+    assert "2 sums are wrong; cw-mqtt rollups rebuild mends them" in wrong.stderr
+    assert [cell["seconds"] for cell in told] == [3600, 86400]
+    home.close()

@@ -199,7 +199,9 @@ class WebSettings(Section):
 class EnergySettings(Section):
     """How energy and money are counted."""
 
-    max_gap_s: Annotated[float, Field(gt=0), expected("a number of seconds above 0")] = 300
+    max_gap_s: Annotated[
+        int, Field(ge=1, le=86400), expected("a whole number of seconds from 1 to 86400, a day")
+    ] = 300
     currency: Annotated[
         str, Field(pattern=r"^[A-Z]{3}$"), expected("three letters such as EUR")
     ] = "EUR"

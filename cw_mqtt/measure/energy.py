@@ -5,7 +5,6 @@ gap, and for the first measure, it carries none. The energy of any set of measur
 what they carry, so groups add up to the whole.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from cw_mqtt.model import JOULES_PER_KWH, Energy
@@ -56,16 +55,6 @@ def add_measure(
         last_ts=ts,
         last_power_w=power_w,
     )
-
-
-def begin_total(
-    history: Iterable[tuple[int, float, int]], start_kwh: float, max_gap_s: float
-) -> Energy:
-    """The total of a sensor from its stored measures: (timestamp, power in W, night), in order."""
-    energy = Energy(start_j=start_kwh * JOULES_PER_KWH)
-    for ts, power_w, night in history:
-        energy = add_measure(energy, ts, power_w, night=night > 0, max_gap_s=max_gap_s)
-    return energy
 
 
 def join_totals(stored: Energy, since: Energy) -> Energy:

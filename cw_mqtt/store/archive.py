@@ -13,6 +13,7 @@ from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED
 from cw_mqtt.store.providers import line_in_force
 from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
+from cw_mqtt.store.rollups import edited, find_mark
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
 LATEST_TS = 253_402_300_799  # the end of the year 9999, the last that dates can say
@@ -49,6 +50,7 @@ class Archive:
     ) -> None:
         self._engine = engine
         self._settings = settings
+        self._max_gap_s = settings.energy.max_gap_s
         self._clock = clock
 
     def sensors(self) -> list[tuple[int, str, str, int]]:
@@ -77,21 +79,28 @@ class Archive:
     def sums(self, chosen: Range, step: int) -> list[EnergySum | None]:
         """What each `step` of a range carries; None where no measure is."""
         with transaction(self._engine) as connection:
-            return energy_sums(connection, chosen, step, self._settings.energy.max_gap_s)
+            return energy_sums(connection, chosen, step, self._max_gap_s)
 
     def delete(self, chosen: Range) -> int:
         """Delete the measures of a range; how many there were."""
         with transaction(self._engine) as connection:
-            return delete_measures(connection, chosen)
+            return delete_measures(connection, chosen, self._max_gap_s)
 
     def insert(self, sensor_id: int, ts: int, value_w: float, *, night: bool) -> bool:
-        """Add a measure; false for an unknown sensor, and after the year 9999."""
+        """Add a measure, and say whether that was possible.
+
+        It is not for an unknown sensor, after the year 9999, and where `keep_measures` has let
+        the others go.
+        """
         row = {"sensor_id": sensor_id, "timestamp": ts, "value": value_w, "night_rate": int(night)}
         if ts > LATEST_TS:
             return False
         try:
             with transaction(self._engine) as connection:
+                if ts < find_mark(connection, sensor_id).thinned_ts:
+                    return False
                 connection.execute(ADDED, row)
+                edited(connection, sensor_id, ts, ts, self._max_gap_s)
         except DBAPIError:  # the row is refused: no such sensor
             return False
         return True

@@ -18,8 +18,10 @@ SQLITE_NAME = "citizenwatt.sqlite"
 BUSY_TIMEOUT_S = 5
 BUSY_PAUSE_S = 0.01
 
-# Without these a connection whose other end lost its power hangs for hours.
+# Without the later ones a connection whose other end lost its power hangs for hours; compiling
+# a query of ours takes longer than running it.
 POSTGRES_ARGUMENTS = {
+    "options": "-c jit=off",
     "application_name": "cw-mqtt",
     "connect_timeout": 5,
     "keepalives_idle": 30,

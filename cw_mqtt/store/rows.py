@@ -1,11 +1,13 @@
 """Readings and states as rows of the database."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert
 
 from cw_mqtt.journal import STATE
 from cw_mqtt.model import Reading, SensorState
+from cw_mqtt.store.rollups import refresh
 from cw_mqtt.store.tables import bridge_states, measures, set_aside
 
 Ids = Mapping[str, int]  # of sensors, by slug
@@ -16,7 +18,9 @@ ADD_SET_ASIDE = insert(set_aside)
 ADD_STATES = insert(bridge_states)
 
 
-def add_readings(connection: Connection, readings: Sequence[Reading], ids: Ids) -> None:
+def add_readings(
+    connection: Connection, readings: Sequence[Reading], ids: Ids, max_gap_s: int
+) -> None:
     """Those that count become measures, the others are set aside with the reason."""
     counting = [measure_row(r, ids) for r in readings if r.verdict.counts]
     others = [set_aside_row(r, ids) for r in readings if not r.verdict.counts]
@@ -24,6 +28,12 @@ def add_readings(connection: Connection, readings: Sequence[Reading], ids: Ids) 
         connection.execute(ADD_MEASURES, counting)
     if others:
         connection.execute(ADD_SET_ASIDE, others)
+    times: dict[int, list[int]] = defaultdict(list)
+    for reading in readings:
+        if reading.verdict.counts:
+            times[ids[reading.sensor]].append(reading.ts)
+    for sensor_id in sorted(times):  # everybody locks them in this order
+        refresh(connection, sensor_id, min(times[sensor_id]), max(times[sensor_id]), max_gap_s)
 
 
 def measure_row(reading: Reading, ids: Ids) -> dict[str, float]:

@@ -30,10 +30,10 @@ def type_column() -> Column[int]:
     return Column("type_id", Integer, types_id, nullable=False)
 
 
-def sensor_column() -> Column[int]:
+def sensor_column(*, primary_key: bool = False) -> Column[int]:
     """The sensor that a row belongs to, and with which it goes."""
     sensors_id = ForeignKey("sensors.id", ondelete="CASCADE")
-    return Column("sensor_id", Integer, sensors_id, nullable=False)
+    return Column("sensor_id", Integer, sensors_id, nullable=False, primary_key=primary_key)
 
 
 measures_types = Table(
@@ -93,6 +93,36 @@ users = Table(
 # which row a sensor of the settings is
 sensor_slugs = Table(
     "sensor_slugs", metadata, Column("slug", String(255), primary_key=True), sensor_column()
+)
+
+# sums of measures, as `measure/energy.py` and `EnergySum` say; see `rollups.py`
+rollups = Table(
+    "rollups",
+    metadata,
+    sensor_column(primary_key=True),
+    Column("span_s", Integer, primary_key=True, autoincrement=False),
+    Column("start_ts", BigInteger, primary_key=True, autoincrement=False),
+    Column("measures", BigInteger, nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+    Column("day_j", Double, nullable=False),
+    Column("night_j", Double, nullable=False),
+    Column("day_w", Double, nullable=False),
+    Column("night_w", Double, nullable=False),
+    Column("min_w", Double, nullable=False),
+    Column("max_w", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# how far each sensor's rollups hold, as `Mark` says
+rollup_marks = Table(
+    "rollup_marks",
+    metadata,
+    sensor_column(primary_key=True),
+    Column("form", Integer, nullable=False),
+    Column("max_gap_s", BigInteger, nullable=False),
+    Column("built_ts", BigInteger, nullable=False),
+    Column("thinned_ts", BigInteger, nullable=False),
+    Column("corrected_j", Double, nullable=False),
 )
 
 # readings that are in no total, and why: columns as in `measures`

@@ -3,40 +3,41 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import STATE, Entry, Journal
-from cw_mqtt.model import SensorState
+from cw_mqtt.model import Energy, SensorState
 from cw_mqtt.store.engine import first_line, place, transaction
-from cw_mqtt.store.measures import Point, history
 from cw_mqtt.store.positions import Position, advance, take_up
 from cw_mqtt.store.providers import write_providers
+from cw_mqtt.store.rollups import build, corrections_kwh, stored_energy
 from cw_mqtt.store.rows import Ids, add_readings, copy_states
 from cw_mqtt.store.schema import HEAD, bring_up_to_date
 from cw_mqtt.store.sensors import link_sensors
 from cw_mqtt.store.tables import bridge_states
+from cw_mqtt.store.thinning import thin
 
 log = logging.getLogger(__name__)
 
 READINGS_AT_ONCE = 500
 LOOK_AGAIN_S = 30
+TELL_EVERY_S = 10
 
-Load = Callable[[str, SensorState | None, Iterable[Point]], None]
+Load = Callable[[str, SensorState | None, Energy], None]
 
 
 class DatabaseWriter:
     """Stores the journal's readings, and keeps a copy of each sensor's state for a lost journal.
 
     `load` is called once for each sensor that the journal has not loaded, before any of its
-    readings is stored: with its slug and either the copy of its state, or None and every
-    measure in the database, oldest first. It must commit the sensor's state to the journal,
-    loaded.
+    readings is stored: with its slug, the copy of its state if there is one, and what the
+    measures in the database carry. It must commit the sensor's state to the journal, loaded.
     """
 
     name = "database"
@@ -53,6 +54,7 @@ class DatabaseWriter:
     ) -> None:
         self._engine = engine
         self._settings = settings
+        self._max_gap_s = settings.energy.max_gap_s
         self._names = {sensor.slug: sensor.name for sensor in settings.sensors}
         self._journal = journal
         self._health = health
@@ -77,29 +79,43 @@ class DatabaseWriter:
         When `stopping` is set, one more batch is stored; the rest waits in the journal.
         """
         self._forget_stored()  # the journal is bounded also while the database is away
-        self._open()
+        self._open(stopping)
         works()
         while not stopping.is_set():
             while self._store_batch() and not stopping.is_set():
                 pass
-            if not self._bell.wait(LOOK_AGAIN_S):
-                self._ping()
+            self._look()
+            self._thin()
+            self._bell.wait(LOOK_AGAIN_S)
         self._store_batch()
         self._write(())
 
-    def _open(self) -> None:
+    def _open(self, stopping: threading.Event) -> None:
         """Find or make everything in the database that the readings need."""
         self._ids = prepare_database(self._engine, self._settings, self._clock())
+        self._build_rollups(stopping)
         with transaction(self._engine) as connection:
             self._position = take_up(connection, self._journal)
         self._compare_with_journal()
         states = self._journal.states()
         for slug in self._names:
-            if slug not in states or not states[slug].energy.loaded:
+            loaded = slug in states and states[slug].energy.loaded
+            if not loaded and not stopping.is_set():
                 self._load_sensor(slug)
         self._copied = {}
         self._write(())
+        self._look()
         self._health.show("database", "form", value=HEAD)
+
+    def _build_rollups(self, stopping: threading.Event) -> None:
+        """Compute what is missing, as after a take-over; minutes for many years."""
+        told_s = time.monotonic()
+        for share in build(self._engine, self._max_gap_s):
+            if stopping.is_set():
+                return
+            if time.monotonic() - told_s > TELL_EVERY_S:
+                log.info("adding up the stored measures: %d %%", share * 100)
+                told_s = time.monotonic()
 
     def _compare_with_journal(self) -> None:
         oldest, newest = self._journal.span()
@@ -122,11 +138,9 @@ class DatabaseWriter:
     def _load_sensor(self, slug: str) -> None:
         query = select(bridge_states.c.state).where(bridge_states.c.sensor == slug)
         with transaction(self._engine) as connection:
-            copy = connection.execute(query).scalar()
-            if copy is None:
-                self._load(slug, None, history(connection, self._ids[slug]))
-            else:
-                self._load(slug, STATE.validate_json(copy), ())
+            text = connection.execute(query).scalar()
+            carried = stored_energy(connection, self._ids[slug])
+        self._load(slug, STATE.validate_json(text) if text else None, carried)
 
     def _store_batch(self) -> bool:
         """Store the oldest readings that are not stored yet; whether there were any."""
@@ -173,7 +187,7 @@ class DatabaseWriter:
         position = self._position.after(entries)
         with transaction(self._engine) as connection:
             advance(connection, self._journal.id, self._position, position)
-            add_readings(connection, [entry.reading for entry in entries], ids)
+            add_readings(connection, [entry.reading for entry in entries], ids, self._max_gap_s)
             copy_states(connection, states.values())
         self._position = position
         self._copied |= states
@@ -200,10 +214,18 @@ class DatabaseWriter:
         oldest, newest = self._journal.span()
         return max(0, newest - max(self._position.seq, oldest - 1))
 
-    def _ping(self) -> None:
-        """Notice a database that went away while no reading came."""
+    def _look(self) -> None:
+        """See what others have changed; notice a database that went away while no reading came."""
         with transaction(self._engine) as connection:
-            connection.execute(text("SELECT 1"))
+            corrections = corrections_kwh(connection)
+        for slug, kwh in corrections.items():
+            self._health.show("corrections", slug, value=round(kwh, 3))
+
+    def _thin(self) -> None:
+        """Let the oldest day of measures go, if the settings say so."""
+        keep = self._settings.database.keep_measures
+        if keep:
+            thin(self._engine, self._clock() - keep.total_seconds(), self._max_gap_s)
 
 
 def prepare_database(engine: Engine, settings: Settings, now_ts: float) -> dict[str, int]:

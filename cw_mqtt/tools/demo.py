@@ -30,8 +30,9 @@ from cw_mqtt.running import run
 from cw_mqtt.simulate.firmware import PERIOD_S
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.store.bulk import insert_history
 from cw_mqtt.store.engine import make_engine
-from cw_mqtt.store.measures import count_measures, insert_history
+from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.writer import prepare_database
 from cw_mqtt.web.auth import hash_password
 
@@ -159,7 +160,13 @@ def add_history(
         for ts in (start_ts + int(n * PERIOD_S) for n in range(count))
     )
     with click.progressbar(length=count, label=f"{count:,} measures of history") as bar:
-        insert_history(engine, sensor_id, points, lambda written: bar.update(written - bar.pos))
+        insert_history(
+            engine,
+            sensor_id,
+            points,
+            settings.energy.max_gap_s,
+            progress=lambda written: bar.update(written - bar.pos),
+        )
         bar.update(count - bar.pos)
 
 

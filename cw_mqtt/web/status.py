@@ -70,6 +70,7 @@ class StatusPage:
             stages=stages,
             idle=[name for name, stage in stages.items() if stage.state != "working"],
             base_topic=self._base_topic,
+            corrections=self._health.report().get("corrections", {}),
         )
 
 

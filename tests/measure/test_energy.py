@@ -3,12 +3,11 @@ import pytest
 from cw_mqtt.measure.energy import (
     Carried,
     add_measure,
-    begin_total,
     carry,
     join_totals,
     raise_total,
 )
-from cw_mqtt.model import Energy
+from cw_mqtt.model import JOULES_PER_KWH, Energy
 
 HOUR = [(ts, 1000.0, 0) for ts in range(0, 3601, 8)]
 
@@ -55,14 +54,8 @@ def test_energy_goes_to_the_tariff_of_the_measure_that_carries_it():
     assert (energy.day_j, energy.night_j) == (2000, 1000)
 
 
-def test_a_total_begins_at_the_start_value_plus_the_history():
-    energy = begin_total(HOUR, start_kwh=500, max_gap_s=300)
-
-    assert energy.total_kwh == 501
-
-
 def test_what_was_measured_before_the_stored_total_came_is_added_to_it():
-    stored = begin_total(HOUR, start_kwh=10, max_gap_s=300)
+    stored = add_all(Energy(start_j=10 * JOULES_PER_KWH), HOUR)
     since = add_all(Energy(), [(7200, 1000.0, 0), (7236, 1000.0, 0)])
 
     joined = join_totals(stored, since)
@@ -72,7 +65,7 @@ def test_what_was_measured_before_the_stored_total_came_is_added_to_it():
 
 
 def test_the_next_measure_joins_the_stored_one():
-    joined = join_totals(begin_total(HOUR, 0, 300), Energy())
+    joined = join_totals(add_all(Energy(), HOUR), Energy())
 
     assert add_all(joined, [(3636, 1000.0, 0)]).total_kwh == pytest.approx(1.01)
 

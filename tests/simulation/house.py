@@ -11,7 +11,7 @@ from typing import Any
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Chunk, Event, Reading, SensorState
+from cw_mqtt.model import Chunk, Energy, Event, Reading, SensorState
 from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
 from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware
@@ -122,4 +122,4 @@ class Listener:
         chosen = settings(self._folder, **self._changes)
         self._bridge = Bridge(chosen, self.journal, self.health, self.events, clock)
         for slug in self._bridge.sensors_to_load():
-            self._bridge.load(slug, None, ())
+            self._bridge.load(slug, None, Energy())

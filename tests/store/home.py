@@ -1,7 +1,6 @@
 """A folder with a journal, its database, and the writer between them."""
 
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.writer import DatabaseWriter
 
 START_TS = 1_790_000_000
+MAX_GAP_S = 300
 KEY = "00112233445566778899aabbccddeeff"
 
 
@@ -46,7 +46,7 @@ class Home:
         self.engine: Engine = make_engine(DatabaseSettings(url=url), folder)
         self.journal = Journal(folder)
         self.health = Health()
-        self.loaded: dict[str, tuple[SensorState | None, list[Any]]] = {}
+        self.loaded: dict[str, tuple[SensorState | None, Energy]] = {}
 
     def close(self) -> None:
         self.journal.close()
@@ -62,8 +62,8 @@ class Home:
     def name_sensors(self, names: dict[str, str], **others: Any) -> None:
         self.settings = make_settings(self.folder, names, **others)
 
-    def load(self, slug: str, copy: SensorState | None, history: Iterable[Any]) -> None:
-        self.loaded[slug] = (copy, list(history))
+    def load(self, slug: str, copy: SensorState | None, measured: Energy) -> None:
+        self.loaded[slug] = (copy, measured)
         self.journal.commit([copy or SensorState(slug, energy=Energy(loaded=True))])
 
     def hear(self, *readings: Reading) -> None:
@@ -78,8 +78,7 @@ class Home:
     def store(self) -> None:
         """Let a writer open the database, store one batch, and stop."""
         stopping = threading.Event()
-        stopping.set()
-        self.writer().serve(stopping, lambda: None)
+        self.writer().serve(stopping, stopping.set)
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         with transaction(self.engine) as connection:

@@ -12,11 +12,12 @@ from cw_mqtt.measure.energy import NOTHING, carry
 from cw_mqtt.model import EnergySum, Key, Range
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
+from cw_mqtt.store.rollups import build, forget
 from cw_mqtt.store.tables import measures
-from tests.store.home import Home
+from tests.store.home import MAX_GAP_S, Home
+from tests.store.test_rollups import assert_right
 
-START_TS = 1_790_000_000
-MAX_GAP_S = 60.0
+START_TS = 1_790_035_200 - 1000  # shortly before a day ends in UTC, and with it an hour
 US = 1_000_000
 
 Point = tuple[int, float, int]  # seconds after START_TS, W, night_rate
@@ -25,6 +26,30 @@ points = st.lists(
     st.tuples(st.integers(0, 400), st.integers(-50, 5000).map(float), st.sampled_from([-1, 0, 1])),
     max_size=25,
 )
+# some minutes about midnight, an hour or a day before, and days after that
+sparse_points = st.lists(
+    st.tuples(
+        st.integers(0, 1500).flatmap(
+            lambda s: st.sampled_from([s, s - 3600, s + 40_000, s + 86_400, s + 5 * 86_400])
+        ),
+        st.integers(-50, 5000).map(float),
+        st.sampled_from([-1, 0, 1]),
+    ),
+    max_size=40,
+)
+# where a range begins, how long it is, and its step: as clients cut days, or anyhow
+long_ranges = st.one_of(
+    st.tuples(
+        st.sampled_from([START_TS - 200, START_TS - 3800, START_TS - 80_000]),
+        st.sampled_from([7200, 86_400, 7 * 86_400]),
+        st.sampled_from([900, 3600, 86_400]),
+    ),
+    st.tuples(
+        st.floats(START_TS - 90_000, START_TS + 3000),
+        st.floats(2000, 8 * 86_400),
+        st.floats(900, 3 * 86_400),
+    ),
+).map(lambda numbers: tuple(round(n * US) for n in numbers))
 # about where the points are: the key, where a range begins, how long it is, and its step
 ranges = st.one_of(
     st.tuples(
@@ -57,6 +82,8 @@ def filled(home: Home) -> Callable[[list[Point]], None]:
         if values:
             with transaction(home.engine) as connection:
                 connection.execute(insert(measures), values)
+        forget(home.engine)
+        list(build(home.engine, MAX_GAP_S))
 
     return fill
 
@@ -86,12 +113,22 @@ def by_definition(rows: list[Point], chosen: Range) -> EnergySum | None:
         sum(c.energy_j for _, night, c in found if night),
         sum(w for w, night, _ in found if not night),
         sum(w for w, night, _ in found if night),
+        min(w for w, _, _ in found),
+        max(w for w, _, _ in found),
     )
 
 
 def sums(home: Home, chosen: Range, step: int) -> list[EnergySum | None]:
     with transaction(home.engine) as connection:
         return energy_sums(connection, chosen, step, MAX_GAP_S)
+
+
+def added(groups: list[EnergySum]) -> EnergySum | None:
+    if not groups:
+        return None
+    kinds = {"min_w": min, "max_w": max}
+    names = EnergySum.__slots__
+    return EnergySum(*(kinds.get(n, sum)(getattr(g, n) for g in groups) for n in names))
 
 
 def close(one: EnergySum | None, other: EnergySum | None) -> bool:
@@ -136,9 +173,29 @@ def test_the_sum_of_the_steps_is_the_whole(
 
     groups = [group for group in sums(home, everything, step) if group]
 
-    added = EnergySum(*(sum(getattr(g, name) for g in groups) for name in EnergySum.__slots__))
     (whole,) = sums(home, everything, length)
-    assert close(whole, added if groups else None)
+    assert close(whole, added(groups))
+
+
+@many
+@given(rows=sparse_points, chosen=long_ranges)
+def test_long_steps_come_from_the_rollups_and_carry_the_same(
+    home: Home, filled: Callable, rows: list[Point], chosen: tuple[int, int, int]
+) -> None:
+    filled(rows)
+    first, length, step = chosen
+    last = first + length
+
+    groups = sums(home, Range(1, Key.TIME, first, last), step)
+
+    expected = [
+        by_definition(rows, Range(1, Key.TIME, start, min(start + step, last)))
+        for start in range(first, last, step)
+    ]
+    assert len(groups) == len(expected)
+    assert all(map(close, groups, expected))
+    (whole,) = sums(home, Range(1, Key.TIME, first, last), length)
+    assert close(whole, added([group for group in groups if group]))
 
 
 @many
@@ -183,12 +240,13 @@ def test_a_range_is_listed_in_order_of_time_and_deleted(
 
     with transaction(home.engine) as connection:
         listed = [m.id for m in list_measures(connection, chosen, 10**18)]
-        deleted = delete_measures(connection, chosen)
+        deleted = delete_measures(connection, chosen, MAX_GAP_S)
 
     left = {i for (i,) in home.ask("SELECT id FROM measures")}
     assert listed == ids
     assert deleted == len(ids)
     assert left == {1, 2, 3, 4, 5, 1000} - set(ids)
+    assert_right(home)
 
 
 def test_rows_without_a_time_or_a_value_are_as_if_they_were_not_there(

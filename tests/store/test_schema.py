@@ -9,6 +9,7 @@ from sqlalchemy import inspect
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.model import Energy
 from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.schema import bring_up_to_date
 from cw_mqtt.store.tables import metadata
@@ -131,7 +132,8 @@ def test_an_adopted_sensor_goes_on_under_its_id(old_home):
 
     new = old_home.ask("SELECT id, sensor_id FROM measures WHERE id > 45 ORDER BY id")
     assert new == [(46, 3), (47, 7)]
-    assert old_home.loaded["main"] == (None, [(1415000000, 812.25, False), (1415000008, 815, True)])
+    measured = Energy(night_j=8 * (812.25 + 815) / 2, last_ts=1415000008, last_power_w=815)
+    assert old_home.loaded["main"] == (None, measured)
 
 
 def test_programs_that_migrate_at_once_do_not_disturb_each_other(home):
