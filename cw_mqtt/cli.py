@@ -331,18 +331,20 @@ def rollups() -> None:
 def rollups_check(config: Path | None, *, as_json: bool) -> None:
     """Compare all sums with the measures. Exit code 1: some are wrong."""
     from cw_mqtt.model import iso_utc
-    from cw_mqtt.store.rollups import Cell, check
+    from cw_mqtt.tools.audit import Cell, check_rollups
 
     settings, engine = open_database(config)
     wrong: list[Cell] = []
-    show_progress("Comparing", check(engine, settings.energy.max_gap_s, wrong), hidden=as_json)
+    show_progress(
+        "Comparing", check_rollups(engine, settings.energy.max_gap_s, wrong), hidden=as_json
+    )
     if as_json:
         names = ("sensor_id", "seconds", "start_ts")
         click.echo(json.dumps([dict(zip(names, found, strict=True)) for found in wrong]))
     for sensor_id, span_s, start_ts in () if as_json else wrong[:MOST_TOLD]:
         click.echo(f"sensor {sensor_id}: wrong from {iso_utc(start_ts)} for {span_s} s")
     if wrong:
-        raise BridgeError(f"{len(wrong)} sums are wrong; cw-mqtt rollups rebuild mends them")
+        raise BridgeError(f"wrong sums: {len(wrong)}; cw-mqtt rollups rebuild mends them")
     click.echo("All sums are right.", err=as_json)
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Double,
     Engine,
-    Row,
     Select,
     bindparam,
     delete,
@@ -39,8 +38,6 @@ QUARTER_S, DAY_S = SPANS_S[0], SPANS_S[-1]
 FORM = 1  # to be raised when cells come to mean something else: then all are computed anew
 STEP_S = 32 * DAY_S
 ALL = 10**18  # later than any measure, and more than there are
-
-Cell = tuple[int, int, int]  # sensor id, span in s, start
 
 cell, mark = rollups.c, rollup_marks.c
 
@@ -240,37 +237,6 @@ def forget(engine: Engine) -> None:
     """Have `build` compute all cells anew."""
     with transaction(engine) as connection:
         connection.execute(update(rollup_marks).values(built_ts=mark.thinned_ts))
-
-
-def check(engine: Engine, max_gap_s: int, wrong: list[Cell]) -> Iterator[float]:
-    """Compare all cells with the measures; adds to `wrong`, and yields the share done."""
-
-    def step(connection: Connection, sensor_id: int, from_ts: int) -> int:
-        from_ts = max(from_ts, lock(connection, sensor_id).thinned_ts)
-        until_ts = end_of_step(connection, sensor_id, from_ts)
-        bounds = bounds_of(sensor_id, from_ts, until_ts, max_gap_s)
-        for span_s in SPANS_S:
-            stored, computed = (
-                {row.start_ts: row for row in connection.execute(cells[span_s], bounds)}
-                for cells in (STORED, COMPUTED)
-            )
-            wrong.extend(
-                (sensor_id, span_s, start_ts)
-                for start_ts in sorted(stored.keys() | computed.keys())
-                if not alike(stored.get(start_ts), computed.get(start_ts))
-            )
-        return until_ts
-
-    return walk(engine, step)
-
-
-def alike(one: Row[Any] | None, other: Row[Any] | None) -> bool:
-    """Whether two cells say the same; databases add up in an order of their own."""
-    if one is None or other is None:
-        return False
-    return all(
-        math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-6) for a, b in zip(one, other, strict=True)
-    )
 
 
 def walk(engine: Engine, step: Callable[[Connection, int, int], int]) -> Iterator[float]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cw_mqtt.model import Energy, Key, Range
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.rollups import ALL, Mark, build, check, find_mark, forget, stored_energy
+from cw_mqtt.store.rollups import ALL, Mark, build, find_mark, forget, stored_energy
+from cw_mqtt.tools.audit import check_rollups
 from tests.store.home import MAX_GAP_S, Home, reading
 
 MIDNIGHT_TS = 1_790_035_200
@@ -32,7 +33,7 @@ edits = st.lists(
 def assert_right(home: Home) -> None:
     """All cells are what a computation from scratch gives."""
     wrong: list[Any] = []
-    list(check(home.engine, MAX_GAP_S, wrong))
+    list(check_rollups(home.engine, MAX_GAP_S, wrong))
     assert wrong == []
 
 
@@ -83,7 +84,7 @@ def test_a_wrong_a_missing_and_a_surplus_cell_are_found(home: Home) -> None:
     home.tell("INSERT INTO rollups VALUES (1, 86400, 86400, 1, 0, 0, 0, 1, 0, 1, 1)")
     wrong: list[Any] = []
 
-    list(check(home.engine, MAX_GAP_S, wrong))
+    list(check_rollups(home.engine, MAX_GAP_S, wrong))
 
     assert {(1, 900, first), (1, 900, second), (1, 86400, 86400)} <= set(wrong)
 
