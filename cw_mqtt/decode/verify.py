@@ -264,7 +264,7 @@ def trust(
 ) -> Judgement:
     """Trust packets of a sensor that follow each other without loss: one, or a held one first.
 
-    What else is held came between two packets of this sensor, or before them: it is not its own.
+    What was held between two packets of this sensor is not its own.
     """
     chains = with_strangers(chains, sensor, packets)
     chains, packets = with_successors(chains, packets)
@@ -295,7 +295,7 @@ def with_successors(
 def with_strangers(
     chains: Mapping[str, Chain], sensor: str, packets: tuple[Heard, ...]
 ) -> Mapping[str, Chain]:
-    """The chains with all that is held marked as not this sensor's.
+    """The chains with what was held since the packet before marked as not this sensor's.
 
     So is the newest packet, if these show that the reboot it belongs to was another's. Packets
     that come late show nothing: they may be lost ones that somebody repeats, and what is held
@@ -310,7 +310,13 @@ def with_strangers(
         held = (*held, newest)
     if not held:
         return chains
-    marked = (replace(each, not_of=tuple({*each.not_of, sensor})) for each in held)
+    since_ts = before.heard_ts if before else float("-inf")
+    marked = (
+        replace(each, not_of=tuple({*each.not_of, sensor}))
+        if each.heard_ts >= since_ts or each is newest
+        else each
+        for each in held
+    )
     return {**chains, host: replace(chains[host], held=tuple(marked)[-MOST_HELD:])}
 
 

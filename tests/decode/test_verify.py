@@ -196,6 +196,16 @@ def test_a_pair_whose_timer_cannot_have_come_so_far_is_foreign():
     assert court.chain.newest == newest
 
 
+def test_a_packet_between_two_lost_ones_is_not_proven_and_not_taken_for_a_strangers():
+    packets = list(made(5_000_000, 12, START_TS))
+    lost = (5, 7)
+
+    _, rulings = judge_all([pair for n, pair in enumerate(packets) if n not in lost])
+
+    assert (506, Verdict.UNVERIFIED) in final(rulings)
+    assert Verdict.FOREIGN not in {verdict for _, verdict in final(rulings)}
+
+
 def test_a_neighbour_under_the_same_key_does_not_disturb_the_sensor():
     mine, foreign = heard("normal_20_consecutive")[5:], heard("timer_wraps_at_2_32")
     court = Judge()
