@@ -12,11 +12,11 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help run test check bench torture clean
+.PHONY: help run test check bench bench-full torture clean
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: $(READY_TO_RUN) ## set up, then run your config.yaml (as delivered: a demo with a simulated sensor)
 	@$(BIN)/cw-mqtt run --demo-when-simulated
@@ -34,6 +34,14 @@ check: $(READY_TO_TEST) ## all that CI demands: format, lint, types, tests, cove
 
 bench: $(READY_TO_TEST) ## measure speed and memory (minutes)
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_history sqlite 0.5
+	$(BIN)/python -m tests.bench_history postgresql 0.5
+
+bench-full: $(READY_TO_TEST) ## measure years of history (an hour, and 40 GB in the temporary folder)
+	$(BIN)/python -m tests.bench_history sqlite 1 3
+	$(BIN)/python -m tests.bench_history sqlite 10 3
+	$(BIN)/python -m tests.bench_history postgresql 1 3
+	$(BIN)/python -m tests.bench_history postgresql 10 3
 
 torture: $(READY_TO_TEST) ## attack simulated sensors at length, with ten million forged blocks (half an hour)
 	$(BIN)/python -m tests.torture
