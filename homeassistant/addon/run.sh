@@ -18,7 +18,7 @@ export MQTT_HOST MQTT_PORT MQTT_SSL MQTT_USERNAME MQTT_PASSWORD
 python3 "$(dirname "${BASH_SOURCE[0]}")/settings.py" "${DATA}" > "${CONFIG}"
 
 # who is already there stays as he is, and the log says so
-if bashio::config.has_value login; then
+if bashio::config.has_value login && bashio::config.has_value password; then
     bashio::log.info "$(cw-mqtt --config "${CONFIG}" user add "$(bashio::config login)" \
         --password "$(bashio::config password)" 2>&1)"
 fi

@@ -22,8 +22,8 @@ LANGUAGES = ("en", "fr")
 REQUIRED = {"name", "version", "slug", "description", "arch"}
 KNOWN = {
     *REQUIRED,
-    *("init", "startup", "services", "uart", "timeout", "ports", "webui", "watchdog"),
-    *("options", "schema"),
+    *("homeassistant", "startup", "init", "timeout", "watchdog", "backup"),
+    *("services", "uart", "ports", "webui", "options", "schema"),
 }
 TYPE = re.compile(
     r"(bool|str|password|port|int(\(\d*,\d*\))?|float(\(\d*,\d*\))?"
@@ -114,11 +114,6 @@ def test_every_option_and_port_is_explained(language: str) -> None:
     assert texts["configuration"].keys() == configuration["schema"].keys()
     assert all(set(text) == {"name", "description"} for text in texts["configuration"].values())
     assert texts["network"].keys() == configuration["ports"].keys()
-
-
-@pytest.mark.parametrize("arch", read("config.yaml")["arch"])
-def test_there_is_a_base_image_for_each_architecture(arch: str) -> None:
-    assert f"/{arch}-base-python:" in read("build.yaml")["build_from"][arch]
 
 
 @pytest.mark.parametrize("options", [{}, NIGHT, {"threshold_w": 6000}], ids=str)
