@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help run test check bench bench-full torture clean
+.PHONY: help run test check bench bench-full torture addon clean
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -45,6 +45,14 @@ bench-full: $(READY_TO_TEST) ## measure years of history (an hour, and 40 GB in 
 
 torture: $(READY_TO_TEST) ## attack simulated sensors at length, with ten million forged blocks (half an hour)
 	$(BIN)/python -m tests.torture
+
+addon: $(READY_TO_RUN) ## make build/addon/cw_mqtt, the folder that Home Assistant installs as an add-on
+	@rm -rf build
+	@mkdir -p build/addon
+	@cp -R homeassistant/addon build/addon/cw_mqtt
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
+		--wheel-dir build/addon/cw_mqtt .
+	@echo "Copy the folder build/addon/cw_mqtt into Home Assistant's folder addons."
 
 clean: ## remove all that was made here, except your data
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

