@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from cw_mqtt import __version__
+from cw_mqtt.cli_adopt import adopt_command
 from cw_mqtt.config.load import EXAMPLE_KEY, find_config, format_mistakes, load_settings, warnings
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import BridgeError, InUseError, ResourceAwayError, SettingsError, UsageError
@@ -287,6 +288,9 @@ def simulate_command(
     simulate_to_capture(
         settings, output, an_hour if duration is None else duration, Trouble(**trouble)
     )
+
+
+main.add_command(adopt_command)
 
 
 @main.group("user")
