@@ -191,7 +191,7 @@ def sensors_section(sensors: Sequence[AdoptedSensor]) -> str:
 def sensor_lines(sensor: AdoptedSensor) -> Iterator[str]:
     """One sensor."""
     entry = (
-        f"  - slug: {scalar(sensor.slug):28}# number {sensor.id}; in topics and ids, never change it",
+        f"  - slug: {scalar(sensor.slug):22}# number {sensor.id}; in topics, never change it",
         f"    name: {scalar(sensor.name)}",
     )
     if sensor.key_hex:
