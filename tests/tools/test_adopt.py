@@ -1,6 +1,9 @@
 """`cw-mqtt adopt` as its users meet it, on a real PostgreSQL."""
 
 import json
+import os
+import pty
+import termios
 import time
 
 import psycopg2
@@ -16,6 +19,7 @@ from tests.waiting import wait_until
 
 MILLION = 1_000_000
 WITHIN_S = 20
+PASSWORD = "a#b: c"
 
 
 @pytest.fixture
@@ -338,3 +342,53 @@ def test_a_sqlite_file_of_another_name_is_refused(config, url):
 
     assert result.exit_code == 2
     assert "expected a path such as data/citizenwatt.sqlite" in result.stderr
+
+
+@pytest.fixture
+def guarded_url(postgres_server):
+    """An old base whose server lets its owner in with a password, and `postgres` without."""
+    postgres_server.execute(f"CREATE ROLE odd LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+    make_old_base(postgres_server.url)
+    rules = "('host all odd all scram-sha-256'), ('host all all all trust')"
+    postgres_server.execute(f"COPY (VALUES {rules}) TO PROGRAM 'cat > pg_hba.conf'")
+    postgres_server.execute("SELECT pg_reload_conf()")
+    return postgres_server.url.replace("postgres@", "odd@")
+
+
+def type_password(terminal):
+    """Wait for the question, and answer it; what is typed before is thrown away."""
+    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO)
+    os.write(terminal, f"{PASSWORD}\n".encode())
+
+
+def test_a_password_is_asked_for_and_not_shown(config, guarded_url):
+    keyboard, terminal = pty.openpty()
+
+    with started(config, "adopt", "--database", guarded_url, "--yes", stdin=terminal) as process:
+        type_password(keyboard)
+        said = "".join(process.communicate(timeout=WITHIN_S))
+
+    assert process.returncode == 0, said
+    assert PASSWORD not in said + config.read_text()
+    assert load_settings(config).database.password.get_secret_value() == PASSWORD
+    os.close(keyboard)
+    os.close(terminal)
+
+
+def test_a_password_may_come_from_the_environment(config, guarded_url, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+
+    result = adopt(config, "--database", guarded_url, "--yes")
+
+    assert result.exit_code == 0, result.stderr
+    assert load_settings(config).database.password.get_secret_value() == PASSWORD
+
+
+def test_a_wrong_password_is_said_with_what_to_do(config, guarded_url):
+    wrong = guarded_url.replace("odd@", "odd:mistyped@")
+
+    result = adopt(config, "--database", wrong, "--yes")
+
+    assert result.exit_code == 1
+    assert "password authentication failed" in result.stderr
+    assert "mistyped" not in result.output
