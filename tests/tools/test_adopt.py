@@ -3,8 +3,10 @@
 import json
 import os
 import pty
+import re
 import termios
 import time
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -13,13 +15,19 @@ from cw_mqtt.config.load import load_settings
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.schema import bring_up_to_date
-from tests.command import call, started
+from tests.command import call, press_ctrl_c, started
 from tests.old_base import OTHER_VARIANT, PLAIN_VARIANT, checksums, make_old_base, tell
 from tests.waiting import wait_until
 
 MILLION = 1_000_000
 WITHIN_S = 20
 PASSWORD = "a#b: c"
+WAITING = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+COLUMNS = (
+    "SELECT table_name, column_name, data_type FROM information_schema.columns "
+    "WHERE table_schema = 'public' ORDER BY 1, 2"
+)
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "adopt.md").read_text()
 
 
 @pytest.fixture
@@ -281,10 +289,9 @@ def test_killed_while_it_changes_a_table_it_has_changed_nothing(config, url, fro
     before = checksums(url)
     holder = psycopg2.connect(url, application_name="cw-mqtt")
     holder.cursor().execute(f"LOCK TABLE {frozen} IN ACCESS SHARE MODE")
-    waiting = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
     with started(config, "adopt", "--database", url, "--yes") as process:
-        wait_until(lambda: ask(url, waiting))
+        wait_until(lambda: ask(url, WAITING))
         process.kill()
     holder.close()
 
@@ -292,6 +299,30 @@ def test_killed_while_it_changes_a_table_it_has_changed_nothing(config, url, fro
     assert result.exit_code == 0, result.stderr
     assert checksums(url) == before
     assert call(config, "check-config").exit_code == 0
+
+
+def test_ctrl_c_breaks_the_change_off_and_nothing_is_changed(config, url):
+    holder = psycopg2.connect(url, application_name="cw-mqtt")
+    holder.cursor().execute("LOCK TABLE measures IN ACCESS SHARE MODE")
+
+    with started(config, "adopt", "--database", url, "--yes") as process:
+        wait_until(lambda: ask(url, WAITING))
+        code, said = press_ctrl_c(process)
+    holder.close()
+
+    assert (code, said.splitlines()[-1]) == (1, "Aborted!")
+    assert ask(url, "SELECT to_regclass('alembic_version')") == [(None,)]
+
+
+def test_the_way_back_in_the_documentation_leaves_the_old_base(config, url):
+    (way_back,) = re.findall("^```sql\n(.*?)^```", DOCUMENTATION, re.MULTILINE | re.DOTALL)
+    before = checksums(url), ask(url, COLUMNS)
+    adopt(config, "--database", url, "--yes")
+
+    tell(url, way_back)
+
+    assert (checksums(url), ask(url, COLUMNS)) == before
+    assert adopt(config, "--database", url, "--yes").exit_code == 0
 
 
 def test_killed_before_the_settings_were_written_it_writes_them(config, url):
