@@ -2,8 +2,13 @@
 
 import json
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import psycopg2
+from click.testing import Result
+
+from tests.command import call
 
 TABLES = """
 CREATE TABLE measures_types (id SERIAL PRIMARY KEY, name VARCHAR(255) UNIQUE);
@@ -79,6 +84,19 @@ def tell(url: str, statement: str) -> None:
     """Change the old base."""
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+def ask(url: str, query: str) -> list[tuple[Any, ...]]:
+    """Rows of it, as one of our programs asks: others must not be connected."""
+    with closing(psycopg2.connect(url, application_name="cw-mqtt")) as connection:
+        cursor = connection.cursor()
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def adopt(config: Path, *arguments: object, typed: str | None = None) -> Result:
+    """`cw-mqtt --config CONFIG adopt ARGUMENTS`."""
+    return call(config, "adopt", *arguments, typed=typed)
 
 
 def checksums(url: str) -> tuple[object, ...]:

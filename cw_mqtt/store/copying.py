@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, ins
 
 from cw_mqtt.errors import ResourceAwayError, UsageError
 from cw_mqtt.store.engine import place, transaction
-from cw_mqtt.store.old_base import repair_sequences
 from cw_mqtt.store.schema import bring_up_to_date, lock_out_others, revision_of
 from cw_mqtt.store.tables import metadata
+from cw_mqtt.store.takeover import repair_sequences
 
 ROWS_AT_ONCE = 5_000
 CHECKSUM_BITS = 64

@@ -1,12 +1,6 @@
-"""An old CitizenWatt base's database: what is in it, and what stands in the way of taking it over.
-
-`schema.bring_up_to_date` changes its tables, all or none; here that is watched, and what comes
-after it done.
-"""
+"""An old CitizenWatt base's database: what is in it, and what keeps it from being taken over."""
 
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +10,8 @@ from sqlalchemy import (
     Engine,
     Inspector,
     Integer,
-    TextClause,
     and_,
     func,
-    insert,
     inspect,
     or_,
     select,
@@ -28,7 +20,7 @@ from sqlalchemy import (
 
 from cw_mqtt.errors import UsageError
 from cw_mqtt.store.engine import POSTGRES_ARGUMENTS, place, transaction
-from cw_mqtt.store.schema import HEAD, REVISIONS, bring_up_to_date, revision_of
+from cw_mqtt.store.schema import HEAD, REVISIONS, revision_of
 from cw_mqtt.store.tables import measures, metadata, providers, sensor_slugs, sensors, users
 
 # What every version of the old base had; the steps of `migrations` add the rest.
@@ -41,14 +33,7 @@ NEEDED = {
 }
 EARLIEST_TS = 946_684_800  # the year 2000: no sensor is that old
 A_DAY_S = 86_400
-LOOK_AGAIN_S = 0.3
-GROWTH = 1.4  # of the measures, written anew with wider columns and one more index
 MEASURES_BYTES = text("SELECT pg_total_relation_size('measures')")
-DATABASE_BYTES = text("SELECT pg_database_size(current_database())")
-CANCEL_OURS = text(
-    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND pid <> pg_backend_pid() AND application_name = :ours"
-)
 OURS = {"ours": POSTGRES_ARGUMENTS["application_name"]}
 # of other programs: one of ours that was killed may still be undoing what it began
 OTHERS = text(
@@ -57,9 +42,8 @@ OTHERS = text(
     "AND pid <> pg_backend_pid() AND application_name <> :ours ORDER BY 1"
 )
 OWNED_BY_OTHERS = text(
-    "SELECT relname, pg_get_userbyid(relowner) FROM pg_class "
-    "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' "
-    "AND relname = ANY(:tables) AND NOT pg_has_role(relowner, 'USAGE') ORDER BY 1"
+    "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = current_schema() "
+    "AND tablename = ANY(:tables) AND NOT pg_has_role(tableowner, 'USAGE') ORDER BY 1"
 )
 MAY_CREATE = text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
 
@@ -244,53 +228,3 @@ def changes_of(inspector: Inspector) -> list[str]:
     if ["sensor_id", "timestamp"] not in indexed:
         changes.append("an index over (sensor_id, timestamp) of measures is added")
     return changes
-
-
-def upgrade(engine: Engine, base: OldBase) -> Iterator[float]:
-    """Bring an old base's PostgreSQL up to date, all or nothing; yields about which share is done.
-
-    Who stops listening breaks it off, and nothing is changed then. Raises as `bring_up_to_date`.
-    """
-    before_bytes = number(engine, DATABASE_BYTES)
-    with ThreadPoolExecutor(1) as worker:
-        upgrading = worker.submit(bring_up_to_date, engine)
-        try:
-            while not upgrading.done():
-                wait([upgrading], LOOK_AGAIN_S)
-                written_bytes = number(engine, DATABASE_BYTES) - before_bytes
-                yield max(0.0, min(written_bytes / (GROWTH * base.size_bytes + 1), 0.99))
-        finally:
-            if not upgrading.done():
-                with transaction(engine) as connection:
-                    connection.execute(CANCEL_OURS, OURS)
-    upgrading.result()
-    yield 1.0
-
-
-def number(engine: Engine, query: TextClause) -> int:
-    """The one number that a query answers."""
-    with transaction(engine) as connection:
-        return int(connection.execute(query).scalar_one())
-
-
-def link_slugs(engine: Engine, slugs: Mapping[int, str]) -> None:
-    """Tie sensors to their slugs, by id; those that are tied stay so."""
-    with transaction(engine) as connection:
-        known = set(connection.execute(select(sensor_slugs.c.slug)).scalars())
-        for sensor_id, slug in slugs.items():
-            if slug not in known:
-                connection.execute(insert(sensor_slugs).values(slug=slug, sensor_id=sensor_id))
-
-
-def repair_sequences(engine: Engine) -> None:
-    """Let PostgreSQL number new rows above the highest id, also after rows came with ids."""
-    if engine.dialect.name != "postgresql":
-        return
-    with transaction(engine) as connection:
-        for table in metadata.sorted_tables:
-            if "id" in table.columns:
-                # null, and then nothing is done, where the column has no sequence of its own
-                sequence = func.pg_get_serial_sequence(table.name, "id")
-                above = func.coalesce(func.max(table.c.id), 0) + 1
-                following = func.greatest(above, func.nextval(sequence))
-                connection.execute(select(func.setval(sequence, following, False)))  # noqa: FBT003

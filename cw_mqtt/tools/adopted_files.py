@@ -6,19 +6,23 @@ from tempfile import NamedTemporaryFile
 
 from cw_mqtt.errors import UsageError
 
-BESIDE = "adopted"
+
+def both_places(path: Path) -> tuple[Path, Path]:
+    """The path, and the one beside it for when it is taken."""
+    return path, path.with_name(f"{path.stem}.adopted{path.suffix}")
 
 
 def place_for(path: Path, text: str | None = None) -> Path:
-    """The path, or one beside it where it is taken by another text; None is taken by any.
+    """Where to write a text: it is free, or has this very text already.
 
-    Raises `UsageError` when both are taken.
+    Raises `UsageError` when both places are taken.
     """
-    places = (path, path.with_name(f"{path.stem}.{BESIDE}{path.suffix}"))
-    for each in places:
-        if not each.exists() or (text is not None and read(each) == text):
-            return each
-    raise UsageError(f"{places[0]} and {places[1]} exist already; move one of them away")
+    for place in both_places(path):
+        if not place.exists() or (text is not None and read(place) == text):
+            return place
+    raise UsageError(
+        f"{' and '.join(map(str, both_places(path)))} exist already; move one of them away"
+    )
 
 
 def read(path: Path) -> str:
