@@ -49,7 +49,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for found, sensor in zip(base.sensors, plan.sensors, strict=True):
         yield f"  sensor {found.id}, {scalar(sensor.name)}: {measured(found)}"
         if sensor.problem and plan.config:
-            yield f"    waits in config.yaml: {sensor.problem}"
+            yield f"    waits in {plan.config.name}: {sensor.problem}"
     for provider in base.providers:
         current = ", current" if provider.current else ""
         yield f"  contract {provider.id}, {scalar(provider.name or '')}{current}"

@@ -89,6 +89,36 @@ def test_the_settings_it_writes_are_right(config, url):
     assert config.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        "ALTER TABLE providers DROP day_slope_watt_euros, DROP night_slope_watt_euros",
+        "ALTER TABLE providers DROP threshold, DROP current",
+        "ALTER TABLE users DROP start_night_rate, DROP end_night_rate, DROP is_admin",
+        "ALTER TABLE sensors DROP last_timer",
+        "UPDATE sensors SET name = E'two\\nlines: \"é\" #' WHERE id = 7",
+        "DELETE FROM measures",
+    ],
+)
+def test_a_base_that_lacks_something_is_adopted(config, url, lacking):
+    tell(url, lacking)
+
+    result = adopt(config, "--database", url, "--yes")
+
+    assert result.exit_code == 0, result.stderr
+    assert call(config, "check-config").exit_code == 0
+
+
+def test_where_no_sensor_has_a_key_the_settings_say_what_is_missing(config, url):
+    tell(url, "UPDATE sensors SET aes_key = NULL")
+
+    result = adopt(config, "--database", url, "--yes")
+
+    assert result.exit_code == 0
+    assert "waits in config.yaml: the old base has no key for it" in result.stdout
+    assert "sensors: is missing" in call(config, "check-config").stderr
+
+
 def test_sensors_are_tied_to_their_ids_whatever_they_are_called_later(config, url):
     adopt(config, "--database", url, "--yes")
 
