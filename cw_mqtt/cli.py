@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cw_mqtt import __version__
+from cw_mqtt.cli_adopt import adopt_command
 from cw_mqtt.config.load import EXAMPLE_KEY, find_config, format_mistakes, load_settings, warnings
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import BridgeError, InUseError, ResourceAwayError, SettingsError, UsageError
@@ -294,6 +294,9 @@ def simulate_command(
     )
 
 
+main.add_command(adopt_command)
+
+
 @main.group("user")
 def user() -> None:
     """Who may log in to the page and call the API."""
@@ -332,6 +335,7 @@ def rollups_check(config: Path | None, *, as_json: bool) -> None:
     """Compare all sums with the measures. Exit code 1: some are wrong."""
     from cw_mqtt.model import iso_utc
     from cw_mqtt.tools.audit import Cell, check_rollups
+    from cw_mqtt.tools.progress import show_progress
 
     settings, engine = open_database(config)
     wrong: list[Cell] = []
@@ -357,6 +361,7 @@ def rollups_rebuild(config: Path | None) -> None:
     is done, long ranges are added up from the measures, which takes longer.
     """
     from cw_mqtt.store.rollups import build, forget
+    from cw_mqtt.tools.progress import show_progress
 
     settings, engine = open_database(config)
     forget(engine)
@@ -424,13 +429,6 @@ def open_database(config: Path | None) -> "tuple[Settings, Engine]":
     engine = make_engine(settings.database, settings.data_dir)
     bring_up_to_date(engine)
     return settings, engine
-
-
-def show_progress(label: str, shares: Iterable[float], *, hidden: bool = False) -> None:
-    """Work through `shares` of what is to be done, with a bar."""
-    with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
-        for share in shares:
-            bar.update(int(share * 1000) - bar.pos)
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -1,0 +1,159 @@
+"""A base copied into another database, SQLite or PostgreSQL: all of it or nothing, and compared."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, inspect, select, text
+
+from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.store.engine import place, transaction
+from cw_mqtt.store.schema import bring_up_to_date, lock_out_others, revision_of
+from cw_mqtt.store.tables import metadata
+from cw_mqtt.store.takeover import repair_sequences
+
+ROWS_AT_ONCE = 5_000
+CHECKSUM_BITS = 64
+
+Progress = Callable[[int], None]  # hears how many more rows are read or written
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """How many rows a table has, and the sum of their hashes: the same rows, the same sum."""
+
+    rows: int = 0
+    checksum: int = 0
+
+    def with_rows(self, rows: list[Row[Any]]) -> "Content":
+        """With more rows, in any order."""
+        hashes = (blake2b(repr(tuple(row)).encode(), digest_size=8).digest() for row in rows)
+        added = sum(int.from_bytes(each) for each in hashes)
+        return Content(self.rows + len(rows), (self.checksum + added) % 2**CHECKSUM_BITS)
+
+
+def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, Content]:
+    """Copy every table that both know, with ids; the answer is what is in the target now.
+
+    A target that has it all already stays as it is. Raises `UsageError` when something else is
+    in the target, `ResourceAwayError` when a database is away or what arrived is not what left:
+    then the target has none of it.
+    """
+    refuse_foreign(target)
+    bring_up_to_date(target)
+    with snapshot(source) as read, transaction(target) as written:
+        lock_out_others(written)
+        keep_every_digit(written)
+        queries = queries_of(read)
+        if any(written.execute(count(table)).scalar_one() for table in queries):
+            left = {table.name: contents(read, query, progress) for table, query in queries.items()}
+            arrived = contents_of(written, queries, progress)
+            if arrived != left:
+                raise UsageError(f"{place(target.url)} has other rows; give another place to --to")
+            return arrived
+        left = {
+            table.name: copy_table(read, query, written, table, progress)
+            for table, query in queries.items()
+        }
+        arrived = contents_of(written, queries, progress)
+        if arrived != left:
+            different = ", ".join(name for name in left if left[name] != arrived[name])
+            raise ResourceAwayError(
+                f"{place(target.url)}: what arrived in {different} is not what left; nothing is "
+                "kept of it"
+            )
+    repair_sequences(target)
+    return arrived
+
+
+def rows_to_copy(source: Engine) -> int:
+    """How often `copy_base` calls for progress, in rows: each is written, then read back."""
+    with snapshot(source) as read:
+        return 2 * sum(int(read.execute(count(t)).scalar_one()) for t in queries_of(read))
+
+
+def refuse_foreign(target: Engine) -> None:
+    """Raise `UsageError` when the target has tables and is not a database of ours."""
+    with transaction(target) as connection:
+        tables = inspect(connection).get_table_names()
+        ours = revision_of(connection) is not None
+    if tables and not ours:
+        raise UsageError(
+            f"{place(target.url)} has tables of something else ({', '.join(sorted(tables)[:3])}); "
+            "make an empty database for the copy"
+        )
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A view of the database in which nothing changes, while others go on writing."""
+    if engine.dialect.name == "sqlite":
+        with transaction(engine) as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
+        return
+    with transaction(engine.execution_options(isolation_level="REPEATABLE READ")) as connection:
+        keep_every_digit(connection)
+        yield connection
+
+
+def keep_every_digit(connection: Connection) -> None:
+    """Before version 12, PostgreSQL shows 15 digits of a number by default."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL extra_float_digits = 3"))
+
+
+def queries_of(source: Connection) -> dict[Table, Select[Any]]:
+    """What to read of each table, so that rows follow those that they refer to."""
+    inspector = inspect(source)
+    existing = inspector.get_table_names()
+    queries = {}
+    for table in metadata.sorted_tables:
+        if table.name in existing:
+            there = {column["name"] for column in inspector.get_columns(table.name)}
+            columns = [column for column in table.columns if column.name in there]
+            queries[table] = select(*columns).order_by(*table.primary_key)
+    return queries
+
+
+def count(table: Table) -> Select[Any]:
+    """How many rows a table has."""
+    return select(func.count()).select_from(table)
+
+
+def pieces(connection: Connection, query: Select[Any], progress: Progress) -> Iterator[list[Any]]:
+    """The rows of a query, as they are read."""
+    options = {"stream_results": True, "yield_per": ROWS_AT_ONCE}
+    for piece in connection.execute(query, execution_options=options).partitions():
+        progress(len(piece))
+        yield list(piece)
+
+
+def contents(connection: Connection, query: Select[Any], progress: Progress) -> Content:
+    """What a query finds."""
+    content = Content()
+    for piece in pieces(connection, query, progress):
+        content = content.with_rows(piece)
+    return content
+
+
+def contents_of(
+    connection: Connection, queries: dict[Table, Select[Any]], progress: Progress
+) -> dict[str, Content]:
+    """What each of these queries finds, by the table's name."""
+    return {table.name: contents(connection, query, progress) for table, query in queries.items()}
+
+
+def copy_table(
+    read: Connection, query: Select[Any], written: Connection, table: Table, progress: Progress
+) -> Content:
+    """Copy one table; the answer is what left."""
+    content = Content()
+    names = [column.name for column in query.selected_columns]
+    add = insert(table)
+    for piece in pieces(read, query, progress):
+        written.execute(add, [dict(zip(names, row, strict=True)) for row in piece])
+        content = content.with_rows(piece)
+    return content
