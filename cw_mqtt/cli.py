@@ -16,16 +16,16 @@ from typing import Any
 import click
 
 from cw_mqtt import __version__
+from cw_mqtt.cli_common import AS_JSON, load
+from cw_mqtt.cli_users import user
 from cw_mqtt.config.load import EXAMPLE_KEY, find_config, format_mistakes, load_settings, warnings
-from cw_mqtt.config.settings import Settings
-from cw_mqtt.errors import BridgeError, InUseError, ResourceAwayError, SettingsError, UsageError
+from cw_mqtt.errors import BridgeError, InUseError, SettingsError, UsageError
 
 FAILED, WRONG = 1, 2
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 SHARE = click.FloatRange(0, 1)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def duration(text: str) -> timedelta:
@@ -289,31 +289,7 @@ def simulate_command(
     )
 
 
-@main.group("user")
-def user() -> None:
-    """Who may log in to the page and call the API."""
-
-
-@user.command("add")
-@click.argument("login")
-@click.password_option(help="By default you are asked for it.")
-@click.pass_obj
-def user_add(config: Path | None, login: str, password: str) -> None:
-    """Make a user LOGIN with a password."""
-    from cw_mqtt.store.accounts import Accounts
-    from cw_mqtt.store.engine import make_engine
-    from cw_mqtt.store.schema import bring_up_to_date
-    from cw_mqtt.web.auth import hash_password
-
-    settings, _ = load(config)
-    # HTTP's login (RFC 7617) has no other way to say where a login ends
-    if ":" in login or not (login and password and (login + password).isprintable()):
-        raise UsageError("expected a login and a password of printable characters, no : in a login")
-    make_folder(settings.data_dir)
-    engine = make_engine(settings.database, settings.data_dir)
-    bring_up_to_date(engine)
-    Accounts(engine).add(login, hash_password(password), admin=True)
-    click.echo(f"{login} may log in now.")
+main.add_command(user)
 
 
 @main.group("key")
@@ -373,17 +349,3 @@ def write_secret(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder if it is not there. Raises `ResourceAwayError`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceAwayError(f"cannot use the folder {folder}: {error.strerror}") from error
-
-
-def load(config: Path | None) -> tuple[Settings, Path]:
-    """The settings, and the folder from which paths in them are meant."""
-    path = find_config(config)
-    return load_settings(path), path.absolute().parent

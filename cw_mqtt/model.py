@@ -260,6 +260,32 @@ class Provider:
     night_hours: tuple[int, int] | None = None
 
 
+class Role(StrEnum):
+    """What a caller of the web may do: look, or also insert and delete measures."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may log in; `password_hash` is as the web wrote it, or as the old base did."""
+
+    login: str
+    role: Role
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What lets a program in; `used_ts` is the day of its last use, None before the first."""
+
+    name: str
+    role: Role
+    created_ts: int
+    used_ts: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened and is worth telling once, such as `sensor_rebooted`."""

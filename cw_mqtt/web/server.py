@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cheroot.ssl.builtin import BuiltinSSLAdapter
@@ -16,9 +17,13 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.web.api import Api, Archive
-from cw_mqtt.web.auth import Login
+from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.connections import HttpServer
+from cw_mqtt.web.first_user import FirstUser
+from cw_mqtt.web.gate import Gate
+from cw_mqtt.web.login import LoginPage
 from cw_mqtt.web.pages import HTML, JSON, Page, Pages, application
+from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
 
 LOOK_EVERY_S = 1.0
@@ -28,8 +33,8 @@ DAY_S = 86400
 class WebServer:
     """Serves the status page, the API and `/health` (a `stages.Service`).
 
-    `archive`, `find_password_hash` and `has_accounts` ask the database and raise
-    `ResourceAwayError` when it is away. `is_night` says whether a second is in the night tariff.
+    `archive`, `accounts` and `tokens` ask the database and raise `ResourceAwayError` when it is
+    away. `is_night` says whether a second is in the night tariff.
     `base_topic` is the MQTT one, None when nothing is published.
     """
 
@@ -45,19 +50,22 @@ class WebServer:
         health: Health,
         archive: Archive,
         is_night: Callable[[int], bool],
-        find_password_hash: Callable[[str], str | None],
-        has_accounts: Callable[[], bool],
+        accounts: Accounts,
+        tokens: Tokens,
         base_topic: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         status = StatusPage(sensors, journal, health, base_topic, clock)
         api = Api(archive, settings.max_returned_values, clock)
+        gate = Gate(Logins(accounts), accounts, tokens, Proxies(settings.trusted_proxies))
+        self._first_user = FirstUser(accounts)
+        login = LoginPage(gate, self._first_user)
         pages = Pages(
-            table(status, health),
+            table(status, health, login),
+            {"/login": login.log_in, "/logout": login.log_out},
             api.endpoints(),
-            Login(find_password_hash),
+            gate,
             lambda: "night" if is_night(int(clock())) else "day",
-            has_accounts,
         )
         self._settings = settings
         # One for life: cheroot notes each server in a module of its own and never forgets it.
@@ -73,13 +81,21 @@ class WebServer:
         serving = threading.Thread(target=self._server.serve, name="web accept", daemon=True)
         serving.start()
         try:
+            first_user_announced = False
             while serving.is_alive() and not stopping.wait(LOOK_EVERY_S):
-                pass
+                first_user_announced = first_user_announced or self._announce_first_user()
         finally:
             self._server.stop()
 
     def wake(self) -> None:
         """Nothing to do: `serve` waits for `stopping` itself."""
+
+    def _announce_first_user(self) -> bool:
+        """Print the code when it is needed; false while the database does not say whether."""
+        with suppress(ResourceAwayError):
+            self._first_user.is_wanted()
+            return True
+        return False
 
     def _listen(self) -> None:
         server, settings = self._server, self._settings
@@ -94,11 +110,12 @@ class WebServer:
             ) from error
 
 
-def table(status: StatusPage, health: Health) -> dict[str, Page]:
+def table(status: StatusPage, health: Health, login: LoginPage) -> dict[str, Page]:
     """What each path gives."""
     return {
-        "/": Page(HTML, status.html),
-        "/health": Page(JSON, lambda: json.dumps(health.report()), needs_login=False),
+        "/": Page(HTML, lambda who: status.html(who.name if who and who.by_cookie else None)),
+        "/login": Page(HTML, lambda _: login.html(), needs_login=False),
+        "/health": Page(JSON, lambda _: json.dumps(health.report()), needs_login=False),
         "/status.css": asset("text/css; charset=utf-8", "status.css"),
         "/status.js": asset("text/javascript; charset=utf-8", "status.js"),
     }
@@ -107,7 +124,7 @@ def table(status: StatusPage, health: Health) -> dict[str, Page]:
 def asset(content_type: str, file: str) -> Page:
     """A file of the page; it has nothing to hide."""
     text = (FOLDER / file).read_text(encoding="utf-8")
-    return Page(content_type, lambda: text, needs_login=False, cache_s=DAY_S)
+    return Page(content_type, lambda _: text, needs_login=False, cache_s=DAY_S)
 
 
 def certificate(settings: CertificateSettings) -> Any:

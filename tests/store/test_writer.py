@@ -325,4 +325,4 @@ def test_health_tells_which_database_it_is_and_how_far_it_got(home):
 
     database = home.health.report()["database"]
     assert database["kind"] == home.engine.dialect.name
-    assert (database["form"], database["position"]) == ("0001", 2)
+    assert (database["form"], database["position"]) == ("0002", 2)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
-from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.store.archive import Archive
-from cw_mqtt.store.engine import make_engine
 from tests.settings import settings
 from tests.web.house import AS_JSON, FORM, House
 from tests.web.site import ADA, NOW_TS, Site
@@ -607,10 +606,9 @@ def test_the_old_page_draws_a_day_by_the_hour(filled: Filled) -> None:
 
 
 def test_while_the_database_is_away_every_call_is_503_in_json(
-    make_site: Callable[..., Site], tmp_path: Path
+    make_site: Callable[..., Site], away: Engine, tmp_path: Path
 ) -> None:
-    engine = make_engine(DatabaseSettings(url="postgresql://cw@127.0.0.1:1/cw"), tmp_path)
-    site = make_site(archive=Archive(engine, settings(tmp_path))).wait()
+    site = make_site(archive=Archive(away, settings(tmp_path))).wait()
 
     answers = [
         site.call(path, None, "POST", FORM, AS_JSON)
