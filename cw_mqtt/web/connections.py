@@ -1,8 +1,13 @@
 """cheroot's HTTP server with its gaps closed: silent connections, ambiguous body lengths."""
 
 import logging
+import os
+import socket
+import ssl
+from contextlib import suppress
 
 from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 log = logging.getLogger(__name__)
@@ -12,6 +17,8 @@ MOST_WAITING_REQUESTS = 32
 MOST_IDLE_CONNECTIONS = 64
 MOST_HEADER_BYTES = 16 * 1024
 MOST_BODY_BYTES = 1024 * 1024
+
+NO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: begin the address with https://\n"
 
 BODY_LENGTHS = {b"Content-Length", b"Transfer-Encoding"}
 
@@ -38,11 +45,55 @@ class Request(HTTPRequest):
         super().__init__(server, connection)
         self.inheaders = Headers()
 
+    def read_request_headers(self) -> bool:
+        """Refuse chunks where a proxy may not know them; otherwise let them end the connection.
+
+        cheroot takes whatever it did not read of them for the next request.
+        """
+        if not super().read_request_headers():  # type: ignore[no-untyped-call]
+            return False
+        if b"Transfer-Encoding" in self.inheaders:
+            self.close_connection = True
+            if self.response_protocol != "HTTP/1.1":
+                self.simple_response("400 Bad Request", "HTTP/1.0 has no Transfer-Encoding.")
+                return False
+        return True
+
+
+class TlsAdapter(BuiltinSSLAdapter):
+    """cheroot's TLS without the handshake, for which it would let everybody else wait."""
+
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        """The connection, and what WSGI shall know of it."""
+        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
+
 
 class Connection(HTTPConnection):
-    """A connection of such requests."""
+    """A connection of such requests; with TLS it begins by shaking hands."""
 
     RequestHandlerClass = Request
+
+    is_new = True
+
+    def communicate(self) -> bool:
+        """Answer a request; whether the connection stays open. Called in a worker thread."""
+        if self.is_new and isinstance(self.socket, ssl.SSLSocket) and not shake_hands(self.socket):
+            return False
+        self.is_new = False
+        return bool(super().communicate())  # type: ignore[no-untyped-call]
+
+
+def shake_hands(connection: ssl.SSLSocket) -> bool:
+    """Whether both sides agree on TLS; who speaks plain HTTP is told in plain HTTP."""
+    try:
+        connection.do_handshake()
+    except OSError as error:
+        if getattr(error, "reason", "") == "HTTP_REQUEST":
+            with suppress(OSError):
+                os.write(connection.fileno(), NO_TLS)
+        return False
+    return True
 
 
 class HttpServer(Server):

@@ -10,15 +10,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cheroot.ssl.builtin import BuiltinSSLAdapter
-
 from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.web.api import Api, Archive
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
-from cw_mqtt.web.connections import HttpServer
+from cw_mqtt.web.connections import HttpServer, TlsAdapter
 from cw_mqtt.web.first_user import FirstUser
 from cw_mqtt.web.gate import Gate
 from cw_mqtt.web.login import LoginPage
@@ -133,7 +131,7 @@ def certificate(settings: CertificateSettings) -> Any:
     Raises `ResourceAwayError` when they cannot be used.
     """
     try:
-        return BuiltinSSLAdapter(str(settings.cert), settings.key and str(settings.key))
+        return TlsAdapter(str(settings.cert), settings.key and str(settings.key))
     except OSError as error:
         raise ResourceAwayError(
             f"cannot use web.tls ({settings.cert}, {settings.key}): {error.strerror or error}"

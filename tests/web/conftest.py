@@ -91,13 +91,13 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def house(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     password_hash: str,
 ) -> Iterator[House]:
-    """A web server on each kind of database, for all tests of a module."""
+    """A web server on each kind of database, for all tests that undo what they change in it."""
     url = None
     if request.param == "postgresql":
         server = request.getfixturevalue("shared_postgres")

@@ -125,9 +125,14 @@ class Site:
 
     def raw(self, request: str) -> str:
         """The first line that the server answers to these very bytes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        return self.raw_answers(request, first_line=True)
+
+    def raw_answers(self, request: str, *, first_line: bool = False) -> str:
+        """All that the server answers to these very bytes, until it closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=15) as connection:
             connection.sendall(request.encode())
-            return connection.makefile().readline().strip()
+            answers = connection.makefile(errors="replace")
+            return answers.readline().strip() if first_line else answers.read()
 
 
 class Browser:

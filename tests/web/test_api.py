@@ -467,6 +467,8 @@ def test_without_a_current_contract_there_is_no_cost(filled: Filled) -> None:
         ("/current/watt_to_euros/noon/1", 404, ""),
         ("/newest/watt_to_euros/day/1", 404, ""),
         ("/energy_providers/newest", 404, ""),
+        ("//sensors", 404, ""),
+        ("/{s}//get/watts/by_id/1", 404, ""),
         ("/sensors/", 404, ""),
         ("/sensors/abc", 404, ""),
         ("/Time", 404, ""),
