@@ -20,6 +20,7 @@ from cw_mqtt.web.connections import HttpServer, TlsAdapter
 from cw_mqtt.web.first_user import FirstUser
 from cw_mqtt.web.gate import Gate
 from cw_mqtt.web.login import LoginPage
+from cw_mqtt.web.openapi import document
 from cw_mqtt.web.pages import HTML, JSON, Page, Pages, application
 from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
@@ -59,7 +60,7 @@ class WebServer:
         self._first_user = FirstUser(accounts)
         login = LoginPage(gate, self._first_user)
         pages = Pages(
-            table(status, health, login),
+            table(status, health, login, api),
             {"/login": login.log_in, "/logout": login.log_out},
             api.endpoints(),
             gate,
@@ -108,12 +109,14 @@ class WebServer:
             ) from error
 
 
-def table(status: StatusPage, health: Health, login: LoginPage) -> dict[str, Page]:
-    """What each path gives."""
+def table(status: StatusPage, health: Health, login: LoginPage, api: Api) -> dict[str, Page]:
+    """What each path gives, beside the API."""
+    described = json.dumps(document(api.endpoints()))
     return {
         "/": Page(HTML, lambda who: status.html(who.name if who and who.by_cookie else None)),
         "/login": Page(HTML, lambda _: login.html(), needs_login=False),
         "/health": Page(JSON, lambda _: json.dumps(health.report()), needs_login=False),
+        "/api/openapi.json": Page(JSON, lambda _: described, needs_login=False),
         "/status.css": asset("text/css; charset=utf-8", "status.css"),
         "/status.js": asset("text/javascript; charset=utf-8", "status.js"),
     }
