@@ -204,7 +204,7 @@ def application(pages: Pages) -> Callable[..., Any]:
     cherrypy.log.screen = False
     served = cherrypy.Application(None, "", {"/": {"request.dispatch": pages}})
     served.request_class = Request
-    served.log.access_log.disabled = True
+    served.log.access = lambda: None  # formatted for nobody, it took a tenth of the time
 
     def with_headers(environ: Any, start_response: Any) -> Any:
         """Put ours on every answer, whatever made it."""

@@ -42,7 +42,7 @@ COMPONENTS: dict[str, Schema] = {
         "a measure: value in W, timestamp in seconds since 1970 UTC",
         id=INTEGER,
         sensor_id=INTEGER,
-        value={"type": ["number", "null"]},
+        value=NUMBER,
         timestamp=INTEGER,
         night_rate=SWITCH,
     ),
