@@ -1,7 +1,9 @@
 """What the web reads and changes in the database."""
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 
 from sqlalchemy import Engine, func, select
@@ -50,6 +52,9 @@ class Archive:
         self._engine = engine
         self._settings = settings
         self._clock = clock
+        # SQLite lets writers that meet wait for ever longer, up to a tenth of a second
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._one_writer = threading.Lock() if is_sqlite else nullcontext()
 
     def sensors(self) -> list[tuple[int, str, str, int]]:
         """Id, name, type and type's id of each sensor."""
@@ -81,7 +86,7 @@ class Archive:
 
     def delete(self, chosen: Range) -> int:
         """Delete the measures of a range; how many there were."""
-        with transaction(self._engine) as connection:
+        with self._one_writer, transaction(self._engine) as connection:
             return delete_measures(connection, chosen)
 
     def insert(self, sensor_id: int, ts: int, value_w: float, *, night: bool) -> bool:
@@ -90,7 +95,7 @@ class Archive:
         if ts > LATEST_TS:
             return False
         try:
-            with transaction(self._engine) as connection:
+            with self._one_writer, transaction(self._engine) as connection:
                 connection.execute(ADDED, row)
         except DBAPIError:  # the row is refused: no such sensor
             return False

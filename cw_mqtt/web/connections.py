@@ -1,10 +1,13 @@
 """cheroot's HTTP server with its gaps closed: silent connections, ambiguous body lengths."""
 
+import io
 import logging
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
@@ -69,12 +72,43 @@ class TlsAdapter(BuiltinSSLAdapter):
         return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
 
+class Incoming(socket.SocketIO):
+    """What comes from a caller; `may_wait` false gives nothing beyond what is buffered."""
+
+    may_wait = True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """See `socket.SocketIO.readinto`."""
+        return super().readinto(buffer) if self.may_wait else None
+
+
+class Reader(io.BufferedReader):
+    """Reads requests in C; cheroot's own reader took a quarter of a short call's time."""
+
+    def __init__(self, sock: socket.socket, size: int) -> None:
+        self._incoming = Incoming(sock, "r")
+        super().__init__(self._incoming, size)
+
+    def has_data(self) -> bool:
+        """Whether the beginning of another request is buffered."""
+        self._incoming.may_wait = False
+        try:
+            return bool(self.peek())
+        finally:
+            self._incoming.may_wait = True
+
+
 class Connection(HTTPConnection):
     """A connection of such requests; with TLS it begins by shaking hands."""
 
     RequestHandlerClass = Request
-
     is_new = True
+
+    def __init__(self, server: Server, sock: socket.socket, make_file: Callable[..., Any]) -> None:
+        def make(sock: socket.socket, mode: str, size: int) -> Any:
+            return Reader(sock, size) if mode == "rb" else make_file(sock, mode, size)
+
+        super().__init__(server, sock, make)
 
     def communicate(self) -> bool:
         """Answer a request; whether the connection stays open. Called in a worker thread."""

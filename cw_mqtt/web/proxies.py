@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 
 class Proxies:
@@ -29,6 +30,7 @@ class Proxies:
         return "https" if scheme == "https" else "http"
 
 
+@lru_cache
 def normal(address: str) -> str | None:
     """An IP address in its usual form, None for anything else."""
     try:

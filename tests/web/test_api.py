@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from cw_mqtt.store.archive import Archive
 from tests.settings import settings
 from tests.web.house import AS_JSON, FORM, House
-from tests.web.site import ADA, NOW_TS, Site
+from tests.web.site import ADA, NOW_TS, Browser, Site
 
 T = 1_795_215_600
 POINTS = (
@@ -605,6 +605,36 @@ def test_the_old_page_draws_a_day_by_the_hour(filled: Filled) -> None:
     assert len(day["data"]) == 25
     assert rounded(day["data"][0]) == rounded(kwh(3200, 6400))
     assert day["data"][1:] == [None] * 24
+
+
+def test_the_old_page_asks_with_its_session(filled: Filled) -> None:
+    """What it sends at its start, for "now", and every two seconds after that."""
+    browser = Browser(filled.house.site)
+    browser.log_in()
+    get = f"/api/{filled.sensor}/get"
+    paths = [
+        *("/api/time", "/api/sensors", "/api/energy_providers/current"),
+        f"{get}/watts/by_time/1795215599.9779809/1795215640.9779809/8",
+        f"{get}/euros/by_time/1795215599.9779809/1795215640.9779809/8",
+        f"{get}/kwatthours/by_time/1795215600/1797894000/86400",
+    ]
+
+    answers = [browser.get(path, Accept="application/json, */*") for path in paths]
+
+    assert [answer.status for answer in answers] == [200] * 6
+    told = [json.loads(answer.text)["data"] for answer in answers]
+    assert "CitizenWatt" in {sensor["name"] for sensor in told[1]}
+    assert told[2].keys() >= {"threshold", "day_slope_watt_euros", "night_constant_watt_euros"}
+    assert [len(groups) for groups in told[3:]] == [6, 6, 31]
+
+
+def test_a_script_reads_energy_as_the_known_ones_do(filled: Filled) -> None:
+    """Each call on a connection of its own, login and password with every one, called JSON."""
+    path = f"/api/{filled.sensor}/get/kwatthours/by_time/{float(T)}/{T + 40.5}"
+
+    value = filled.house.post(path)["data"]["value"]
+
+    assert round(value * 3_600_000) == 9600
 
 
 def test_while_the_database_is_away_every_call_is_503_in_json(
