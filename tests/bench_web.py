@@ -44,11 +44,9 @@ def bench_web() -> None:
         fill(folder / "data")
         bridge = Bridge(folder, {"receivers": [{"name": "hall", "port": "simulated:"}]})
         port = free_port()
+        command = [sys.executable, Path(__file__).with_name("constant_server.py"), str(port)]
         (folder / "constant").mkdir()
-        constant = Program(
-            [sys.executable, "-m", "tests.constant_server", str(port)], folder / "constant", port
-        )
-        constant.command[:0] = ["env", f"PYTHONPATH={Path.cwd()}"]
+        constant = Program(command, folder / "constant", port)
         bridge.start()
         constant.start()
         try:

@@ -1,6 +1,6 @@
 """CherryPy as it comes, answering a constant: the baseline of the web's bench.
 
-python -m tests.constant_server PORT
+python tests/constant_server.py PORT
 """
 
 import sys
