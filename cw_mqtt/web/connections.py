@@ -5,7 +5,6 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -53,7 +52,9 @@ class Request(HTTPRequest):
 
         cheroot takes whatever it did not read of them for the next request.
         """
-        if not super().read_request_headers():  # type: ignore[no-untyped-call]
+        is_ready = super().read_request_headers()  # type: ignore[no-untyped-call]
+        self.conn.wfile.flush()  # a 100 Continue, for which the caller waits
+        if not is_ready:
             return False
         if b"Transfer-Encoding" in self.inheaders:
             self.close_connection = True
@@ -98,24 +99,33 @@ class Reader(io.BufferedReader):
             self._incoming.may_wait = True
 
 
+def make_file(sock: socket.socket, mode: str, size: int) -> io.BufferedIOBase:
+    """A connection as a file; what is written is sent as a whole when it is flushed."""
+    if mode == "rb":
+        return Reader(sock, size)
+    return io.BufferedWriter(socket.SocketIO(sock, "w"), size)
+
+
 class Connection(HTTPConnection):
     """A connection of such requests; with TLS it begins by shaking hands."""
 
     RequestHandlerClass = Request
     is_new = True
 
-    def __init__(self, server: Server, sock: socket.socket, make_file: Callable[..., Any]) -> None:
-        def make(sock: socket.socket, mode: str, size: int) -> Any:
-            return Reader(sock, size) if mode == "rb" else make_file(sock, mode, size)
-
-        super().__init__(server, sock, make)
+    def __init__(self, server: Server, sock: socket.socket, _make_file: object) -> None:
+        super().__init__(server, sock, make_file)
 
     def communicate(self) -> bool:
         """Answer a request; whether the connection stays open. Called in a worker thread."""
         if self.is_new and isinstance(self.socket, ssl.SSLSocket) and not shake_hands(self.socket):
             return False
         self.is_new = False
-        return bool(super().communicate())  # type: ignore[no-untyped-call]
+        stays_open = bool(super().communicate())  # type: ignore[no-untyped-call]
+        try:
+            self.wfile.flush()
+        except OSError:  # the caller is gone
+            return False
+        return stays_open
 
 
 def shake_hands(connection: ssl.SSLSocket) -> bool:

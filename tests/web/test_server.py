@@ -149,6 +149,19 @@ def test_a_body_that_nobody_wanted_is_not_the_next_request(site: Site) -> None:
     assert "404" not in answers
 
 
+def test_who_asks_whether_to_send_a_body_is_told_to_go_on(site: Site) -> None:
+    body = "login=ada&password=guess"
+    head = f"POST /api/time HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        answers = connection.makefile()
+        told = [answers.readline(), answers.readline()]
+        connection.sendall(body.encode())
+
+        assert told == ["HTTP/1.1 100 Continue\n", "\n"]
+        assert answers.readline() == "HTTP/1.1 403 Forbidden\n"
+
+
 def test_a_request_that_cannot_be_read_is_answered_in_our_words(site: Site) -> None:
     with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
         connection.sendall(b"GET /api/time HTTP/1.1\r\nConnection: close\r\n\r\n")
