@@ -12,7 +12,12 @@ LOGIN_FORM = {"type": "object", "properties": {"login": TEXT, "password": TEXT}}
 SCHEMES = {
     "basic": {"type": "http", "scheme": "basic"},
     "token": {"type": "http", "scheme": "bearer"},
-    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": f"a browser that is logged in; with TLS the name is __Host-{COOKIE}",
+    },
 }
 HEADER_OF_SCRIPTS = {
     "name": SCRIPT_HEADER,

@@ -4,22 +4,13 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.model import Account, Role
 from cw_mqtt.store.accounts import NOTED_EVERY_S, SESSION_S, Accounts
 from cw_mqtt.store.schema import bring_up_to_date
+from tests.clock import Clock
 from tests.store.home import START_TS
-
-
-class Clock:
-    """The time, which tests set."""
-
-    def __init__(self):
-        self.now_ts = float(START_TS)
-
-    def __call__(self):
-        return self.now_ts
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(START_TS)
 
 
 @pytest.fixture
@@ -134,22 +125,22 @@ def test_no_session_begins_with_a_password_that_was_changed(accounts, ada):
 
 
 def test_a_session_that_is_used_goes_on(accounts, ada, clock):
-    clock.now_ts += SESSION_S - 1
+    clock.now += SESSION_S - 1
     accounts.session("key")
-    clock.now_ts += SESSION_S - 1
+    clock.now += SESSION_S - 1
 
     assert accounts.session("key") == ada
 
 
 def test_the_use_of_a_session_is_noted_once_a_day(home, accounts, ada, clock):
-    clock.now_ts += NOTED_EVERY_S - 1
+    clock.now += NOTED_EVERY_S - 1
     accounts.session("key")
 
     assert home.ask("SELECT used_ts FROM sessions") == [(START_TS,)]
 
 
 def test_a_session_that_is_not_used_for_a_month_expires(home, accounts, ada, clock):
-    clock.now_ts += SESSION_S
+    clock.now += SESSION_S
 
     found = accounts.session("key")
     accounts.begin_session(ada, "new")

@@ -3,13 +3,7 @@
 import pytest
 
 from cw_mqtt.web.throttle import FORGOTTEN_AFTER_S, MOST_REMEMBERED, Throttle
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.clock import Clock
 
 
 @pytest.fixture
@@ -43,9 +37,9 @@ def test_the_pause_doubles_up_to_five_minutes(
 def test_the_pause_passes(throttle: Throttle, clock: Clock) -> None:
     guess_wrong(throttle, 7)
 
-    clock.now_s = 3.5
+    clock.now = 3.5
     rest_s = throttle.pause_s("ada", "192.0.2.1")
-    clock.now_s = 4.0
+    clock.now = 4.0
 
     assert rest_s == 0.5
     assert throttle.pause_s("ada", "192.0.2.1") == 0
@@ -62,7 +56,7 @@ def test_a_right_guess_forgets_the_wrong_ones(throttle: Throttle) -> None:
 def test_wrong_guesses_are_forgotten_after_a_while(throttle: Throttle, clock: Clock) -> None:
     guess_wrong(throttle, 20)
 
-    clock.now_s = FORGOTTEN_AFTER_S
+    clock.now = FORGOTTEN_AFTER_S
 
     assert guess_wrong(throttle, 1) == 0
 
