@@ -11,18 +11,16 @@ import sys
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cw_mqtt import __version__
 from cw_mqtt.cli_adopt import adopt_command
+from cw_mqtt.cli_common import AS_JSON, load, open_database
+from cw_mqtt.cli_users import user
 from cw_mqtt.config.load import EXAMPLE_KEY, find_config, format_mistakes, load_settings, warnings
-from cw_mqtt.config.settings import Settings
-from cw_mqtt.errors import BridgeError, InUseError, ResourceAwayError, SettingsError, UsageError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
+from cw_mqtt.errors import BridgeError, InUseError, SettingsError, UsageError
 
 FAILED, WRONG = 1, 2
 MOST_TOLD = 20
@@ -30,7 +28,6 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 SHARE = click.FloatRange(0, 1)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def duration(text: str) -> timedelta:
@@ -295,28 +292,7 @@ def simulate_command(
 
 
 main.add_command(adopt_command)
-
-
-@main.group("user")
-def user() -> None:
-    """Who may log in to the page and call the API."""
-
-
-@user.command("add")
-@click.argument("login")
-@click.password_option(help="By default you are asked for it.")
-@click.pass_obj
-def user_add(config: Path | None, login: str, password: str) -> None:
-    """Make a user LOGIN with a password."""
-    from cw_mqtt.store.accounts import Accounts
-    from cw_mqtt.web.auth import hash_password
-
-    # HTTP's login (RFC 7617) has no other way to say where a login ends
-    if ":" in login or not (login and password and (login + password).isprintable()):
-        raise UsageError("expected a login and a password of printable characters, no : in a login")
-    _, engine = open_database(config)
-    Accounts(engine).add(login, hash_password(password), admin=True)
-    click.echo(f"{login} may log in now.")
+main.add_command(user)
 
 
 @main.group("rollups")
@@ -419,18 +395,6 @@ def key_fingerprint(config: Path | None, *, as_json: bool) -> None:
     click.echo("\n".join(lines))
 
 
-def open_database(config: Path | None) -> "tuple[Settings, Engine]":
-    """The settings and their database, brought up to date."""
-    from cw_mqtt.store.engine import make_engine
-    from cw_mqtt.store.schema import bring_up_to_date
-
-    settings, _ = load(config)
-    make_folder(settings.data_dir)
-    engine = make_engine(settings.database, settings.data_dir)
-    bring_up_to_date(engine)
-    return settings, engine
-
-
 def write_secret(path: Path, text: str) -> None:
     """Write a new file that its owner alone can read. Raises `UsageError` when it exists."""
     try:
@@ -438,17 +402,3 @@ def write_secret(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder if it is not there. Raises `ResourceAwayError`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceAwayError(f"cannot use the folder {folder}: {error.strerror}") from error
-
-
-def load(config: Path | None) -> tuple[Settings, Path]:
-    """The settings, and the folder from which paths in them are meant."""
-    path = find_config(config)
-    return load_settings(path), path.absolute().parent

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cw_mqtt.cli_common import AS_JSON
+
 
 @click.command("adopt")
 @click.option(
@@ -25,9 +27,7 @@ import click
     "URL, or a SQLite file such as data/citizenwatt.sqlite.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, for programs; acts only with --yes."
-)
+@AS_JSON
 @click.pass_obj
 def adopt_command(
     config: Path | None,
@@ -50,7 +50,7 @@ def adopt_command(
     opens the database in place: every row and number stays, columns that overflow in 2038 are
     widened and tables of ours are added. With --to it is copied and stays as it is. In both
     cases a config.yaml with the sensors and their keys is written; one that exists is left
-    alone, and the new one is written beside it.
+    alone, and the new one is written beside it. With --json it acts only if there is --yes.
 
     It may be broken off at any moment and run again. A password is best left out of the URL: it
     is taken from --old-config or the variable PGPASSWORD, or asked for. docs/adopt.md says more,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 JOULES_PER_KWH = 3_600_000
 BLOCK_SIZE = 16
@@ -182,9 +182,11 @@ class SensorState:
     verdicts: Mapping[Verdict, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMeasure:
-    """A row of `measures`; `night_rate` is 1 by night, 0 by day, -1 when the old base knew not."""
+class StoredMeasure(NamedTuple):
+    """A row of `measures`; `night_rate` is 1 by night, 0 by day, -1 when the old base knew not.
+
+    A tuple, since lists of them are long and a dataclass takes three times as long to make.
+    """
 
     id: int
     sensor_id: int
@@ -261,6 +263,32 @@ class Provider:
     current: bool
     threshold_w: int
     night_hours: tuple[int, int] | None = None
+
+
+class Role(StrEnum):
+    """What a caller of the web may do: look, or also insert and delete measures."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may log in; `password_hash` is as the web wrote it, or as the old base did."""
+
+    login: str
+    role: Role
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What lets a program in; `used_ts` is the day of its last use, None before the first."""
+
+    name: str
+    role: Role
+    created_ts: int
+    used_ts: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from cw_mqtt.stages import Service, Stage, Stages
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine
+from cw_mqtt.store.tokens import Tokens
 from cw_mqtt.store.writer import DatabaseWriter
 
 log = logging.getLogger(__name__)
@@ -108,12 +109,6 @@ def make_web(
     """The web stage; imported here, since a bridge without the web does not need it."""
     from cw_mqtt.web.server import WebServer
 
-    accounts = Accounts(engine)
-
-    def find_password_hash(login: str) -> str | None:
-        account = accounts.find(login)
-        return account.password_hash if account else None
-
     return WebServer(
         web,
         sensors=settings.sensors,
@@ -121,8 +116,8 @@ def make_web(
         health=health,
         archive=Archive(engine, settings),
         is_night=lambda ts: is_night(ts, settings),
-        find_password_hash=find_password_hash,
-        has_accounts=lambda: bool(accounts.logins()),
+        accounts=Accounts(engine),
+        tokens=Tokens(engine),
         base_topic=settings.mqtt.base_topic if settings.mqtt else None,
     )
 

@@ -1,6 +1,6 @@
 """`make bench`: how fast and how small, each beside a baseline measured in the same run.
 
-python -m tests.bench [decode] [latency] [throughput] [size] [idle]
+python -m tests.bench [decode] [latency] [throughput] [size] [web] [idle]
 """
 
 import os
@@ -31,7 +31,9 @@ from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.model import Chain as SensorChain
 from cw_mqtt.model import Chunk, Verdict
+from tests.bench_web import bench_web
 from tests.end_to_end.process import Board, Bridge, Subscriber, rows
+from tests.figures import percentile, say
 from tests.mosquitto import Broker, find_mosquitto
 from tests.packets import KEY
 from tests.postgres import find_postgres, running_postgres
@@ -88,16 +90,6 @@ def neighbours() -> Iterator[tuple[Path, Broker, Board]]:
         board = Board()
         stack.callback(board.close)
         yield folder, broker, board
-
-
-def say(what: str, figure: str) -> None:
-    """One line of the result."""
-    print(f"{what:58} {figure}", flush=True)  # noqa: T201 - it is what the bench is for
-
-
-def percentile(values: list[float], percent: int) -> float:
-    """A percentile of many values."""
-    return statistics.quantiles(values, n=100)[percent - 1]
 
 
 def bench_latency() -> None:
@@ -365,6 +357,7 @@ BENCHES = {
     "latency": bench_latency,
     "throughput": bench_throughput,
     "size": bench_size,
+    "web": bench_web,
     "idle": bench_idle,
 }
 

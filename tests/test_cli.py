@@ -7,12 +7,14 @@ import pty
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from cw_mqtt.cli import duration, main
+from cw_mqtt.cli_users import user
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import CW_MQTT, Bridge
 from tests.packets import payloads, powers
@@ -21,7 +23,13 @@ from tests.store.home import Home, reading
 from tests.waiting import wait_until
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
-COMMANDS = [*main.commands, "user add", "rollups check", "rollups rebuild"]
+COMMANDS = [
+    *main.commands,
+    *(f"user {name}" for name in user.commands),
+    "user token add",
+    "rollups check",
+    "rollups rebuild",
+]
 HEAVY = {"sqlalchemy", "cherrypy", "paho", "serial", "numpy", "alembic", "jinja2", "argon2"}
 
 
@@ -49,13 +57,17 @@ def heavy_modules_of(*arguments):
     return HEAVY & set(shown.splitlines())
 
 
-def page_status(port, login, password):
+def page_status(port, login="", password="", token=""):
     credentials = base64.b64encode(f"{login}:{password}".encode()).decode()
+    authorization = f"Bearer {token}" if token else f"Basic {credentials}"
     request = urllib.request.Request(
-        f"http://{HOST}:{port}/", headers={"Authorization": f"Basic {credentials}"}
+        f"http://{HOST}:{port}/", headers={"Authorization": authorization}
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return answer.status
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -75,6 +87,8 @@ def test_every_command_helps_without_a_config(tmp_path, command):
         "record",
         "replay",
         "user add",
+        "user role ada admin",
+        "user token add x --role all",
         "demo --history 3x",
         "record out.cwcap --duration soon",
     ],
@@ -174,7 +188,7 @@ def test_a_new_user_may_log_in_to_the_running_bridge(tmp_path, bridge):
     config = tmp_path / "config.yaml"
 
     first = call(config, "user", "add", "ada", typed="lovelace é\nlovelace é\n")
-    again = call(config, "user", "add", "ada", typed="other\nother\n")
+    again = call(config, "user", "add", "ada", typed="another one\nanother one\n")
 
     assert (first.exit_code, again.exit_code) == (0, 2)
     assert first.stdout.endswith("ada may log in now.\n")
@@ -185,7 +199,7 @@ def test_a_new_user_may_log_in_to_the_running_bridge(tmp_path, bridge):
 
 @pytest.mark.parametrize(
     ("login", "password"),
-    [("", "x"), ("a:b", "x"), ("a\nb", "x"), ("a", ""), ("a", "\x00"), ("a", "\udcff")],
+    [("", "long enough"), ("a:b", "long enough"), ("a\nb", "long enough"), ("a", "\udcff")],
 )
 def test_a_login_or_password_that_no_browser_could_send_is_refused(config, login, password):
     result = call(config, "user", "add", login, "--password", password)
@@ -193,6 +207,92 @@ def test_a_login_or_password_that_no_browser_could_send_is_refused(config, login
     assert result.exit_code == 2
     assert "printable" in result.stderr
     assert not (config.parent / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["add", "passwd"])
+def test_a_short_password_is_refused(config, command):
+    result = call(config, "user", command, "ada", "--password", "7 chars")
+
+    assert result.exit_code == 2
+    assert "8 to 1000 characters" in result.stderr
+
+
+def test_a_new_password_ends_the_old_one_in_the_running_bridge(tmp_path, bridge):
+    config = tmp_path / "config.yaml"
+    call(config, "user", "add", "ada", "--password", "the old one")
+    before = page_status(bridge.port, "ada", "the old one")
+
+    result = call(config, "user", "passwd", "ada", typed="the new one\nthe new one\n")
+
+    assert result.exit_code == 0
+    assert (before, page_status(bridge.port, "ada", "the new one")) == (200, 200)
+    assert page_status(bridge.port, "ada", "the old one") == 401
+
+
+def test_users_are_listed_changed_and_removed(config):
+    call(config, "user", "add", "bob", "--password", "long enough", "--role", "read")
+    call(config, "user", "add", "ada", "--password", "long enough")
+    before = call(config, "user", "list").stdout
+
+    call(config, "user", "role", "bob", "write")
+    call(config, "user", "remove", "ada")
+    after = call(config, "user", "list", "--json").stdout
+
+    assert before == "login  role\nada    write\nbob    read\n"
+    assert json.loads(after) == [{"login": "bob", "role": "write"}]
+
+
+def test_where_there_is_no_user_or_token_the_list_says_how_to_make_one(config):
+    assert "cw-mqtt user add NAME" in call(config, "user", "list").stdout
+    assert "cw-mqtt user token add NAME" in call(config, "user", "token", "list").stdout
+    assert call(config, "user", "list", "--json").stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["passwd eve --password long-enough", "role eve read", "remove eve", "token remove eve"],
+)
+def test_a_user_or_token_that_is_not_there_is_named(config, command):
+    result = call(config, "user", *command.split())
+
+    assert result.exit_code == 2
+    assert "'eve'; cw-mqtt user" in result.stderr
+
+
+def test_a_token_is_shown_once_and_lets_a_program_in_until_it_is_removed(tmp_path, bridge):
+    config = tmp_path / "config.yaml"
+
+    token = call(config, "user", "token", "add", "solar", "--role", "write").stdout.strip()
+    let_in = page_status(bridge.port, token=token)
+    listed = call(config, "user", "token", "list", "--json").stdout
+    call(config, "user", "token", "remove", "solar")
+
+    shown = json.loads(listed)[0]
+    assert let_in == 200
+    assert (shown["name"], shown["role"], shown.keys()) == (
+        "solar",
+        "write",
+        {"name", "role", "created", "last_used"},
+    )
+    assert shown["last_used"] == shown["created"][:10]
+    assert token not in listed
+    assert page_status(bridge.port, token=token) == 401
+
+
+def test_a_token_is_told_programs_in_json(config):
+    told = json.loads(call(config, "user", "token", "add", "solar", "--json").stdout)
+
+    assert (told["name"], told["role"]) == ("solar", "read")
+    assert told["token"].startswith("cwmqtt_")
+    assert "never" in call(config, "user", "token", "list").stdout
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 256])
+def test_a_token_needs_a_name_that_can_be_shown(config, name):
+    result = call(config, "user", "token", "add", name)
+
+    assert result.exit_code == 2
+    assert "printable" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,56 +1,138 @@
-"""User accounts, in the old table `users`."""
+"""User accounts, in the old table `users`, and the browsers that are logged in with them."""
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import (
+    Delete,
+    Engine,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from cw_mqtt.errors import UsageError
+from cw_mqtt.model import Account, Role
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.tables import users
+from cw_mqtt.store.tables import sessions, users
 
+SESSION_S = 30 * 86400  # how long a browser stays logged in after its last request
+NOTED_EVERY_S = 86400  # when something was used is noted no more often
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who may log in; `password_hash` is as the web wrote it, or as the old base did."""
-
-    login: str
-    password_hash: str = field(repr=False)
-    is_admin: bool
+ALL = select(users.c.login, users.c.is_admin, users.c.password)
+BY_LOGIN = ALL.where(users.c.login == bindparam("login"))
+BY_SESSION = (
+    ALL.add_columns(sessions.c.used_ts)
+    .join(sessions)
+    .where(
+        sessions.c.key_hash == bindparam("key_hash"),
+        sessions.c.used_ts > bindparam("expired_ts"),
+        # so that it ends with the password, whoever changes that
+        sessions.c.password == users.c.password,
+    )
+)
 
 
 class Accounts:
     """The accounts in the database; every method may be called from any thread.
 
-    Each raises `ResourceAwayError` while the database is away.
+    A session is known by the hash of its key alone. Each method raises `ResourceAwayError` while
+    the database is away.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
+        self._clock = clock
 
     def find(self, login: str) -> Account | None:
         """The account of this login, in exactly this writing."""
-        query = select(users.c.login, users.c.password, users.c.is_admin)
         with transaction(self._engine) as connection:
-            row = connection.execute(query.where(users.c.login == login)).first()
-        return Account(row.login, row.password or "", bool(row.is_admin)) if row else None
+            row = connection.execute(BY_LOGIN, {"login": login}).first()
+        return account(row) if row else None
 
-    def add(self, login: str, password_hash: str, *, admin: bool = False) -> None:
+    def all(self) -> list[Account]:
+        """Every account, sorted by login."""
+        with transaction(self._engine) as connection:
+            return [account(row) for row in connection.execute(ALL.order_by(users.c.login))]
+
+    def exist(self) -> bool:
+        """Whether there is any account."""
+        with transaction(self._engine) as connection:
+            return connection.execute(ALL.limit(1)).first() is not None
+
+    def add(self, login: str, password_hash: str, role: Role) -> None:
         """Make an account. Raises `UsageError` when the login is taken."""
-        row = insert(users).values(login=login, password=password_hash, is_admin=int(admin))
+        is_admin = int(role is Role.WRITE)
+        row = insert(users).values(login=login, password=password_hash, is_admin=is_admin)
         if self.find(login):
             raise UsageError(f"there is already a user {login!r}")
         with transaction(self._engine) as connection:
             connection.execute(row)
 
     def set_password(self, login: str, password_hash: str) -> None:
-        """Replace a password. Raises `UsageError` when there is no such user."""
-        change = update(users).where(users.c.login == login).values(password=password_hash)
-        with transaction(self._engine) as connection:
-            changed = connection.execute(change).rowcount
-        if not changed:
-            raise UsageError(f"there is no user {login!r}")
+        """Replace a password, which ends the user's sessions. Raises `UsageError` for no user."""
+        self._change(login, update(users).values(password=password_hash))
 
-    def logins(self) -> list[str]:
-        """Every login, sorted."""
+    def set_role(self, login: str, role: Role) -> None:
+        """Replace a role. Raises `UsageError` when there is no such user."""
+        self._change(login, update(users).values(is_admin=int(role is Role.WRITE)))
+
+    def remove(self, login: str) -> None:
+        """Remove an account and its sessions. Raises `UsageError` when there is no such user."""
+        self._change(login, delete(users))
+
+    def replace_hash(self, old: Account, password_hash: str) -> None:
+        """Store the same password's hash in a better form, unless it was changed meanwhile."""
+        change = update(users).where(
+            users.c.login == old.login, users.c.password == old.password_hash
+        )
         with transaction(self._engine) as connection:
-            return list(connection.execute(select(users.c.login).order_by(users.c.login)).scalars())
+            connection.execute(change.values(password=password_hash))
+
+    def begin_session(self, owner: Account, key_hash: str) -> None:
+        """Let whoever has this key be that user, until the password changes.
+
+        Sessions that have expired are forgotten.
+        """
+        now_ts = int(self._clock())
+        row = select(users.c.id, users.c.password, literal(key_hash), literal(now_ts)).where(
+            users.c.login == owner.login, users.c.password == owner.password_hash
+        )
+        columns = ["user_id", "password", "key_hash", "used_ts"]
+        with transaction(self._engine) as connection:
+            connection.execute(delete(sessions).where(sessions.c.used_ts <= now_ts - SESSION_S))
+            connection.execute(insert(sessions).from_select(columns, row))
+
+    def session(self, key_hash: str) -> Account | None:
+        """Whose session this is, None when it has ended."""
+        now_ts = int(self._clock())
+        parameters = {"key_hash": key_hash, "expired_ts": now_ts - SESSION_S}
+        with transaction(self._engine) as connection:
+            row = connection.execute(BY_SESSION, parameters).first()
+        if row and row.used_ts <= now_ts - NOTED_EVERY_S:
+            used = update(sessions).where(sessions.c.key_hash == key_hash).values(used_ts=now_ts)
+            with transaction(self._engine) as connection:
+                connection.execute(used)
+        return account(row) if row else None
+
+    def end_session(self, key_hash: str) -> None:
+        """Forget a session, if there is one."""
+        with transaction(self._engine) as connection:
+            connection.execute(delete(sessions).where(sessions.c.key_hash == key_hash))
+
+    def _change(self, login: str, change: Update | Delete) -> None:
+        with transaction(self._engine) as connection:
+            changed = connection.execute(change.where(users.c.login == login)).rowcount
+        if not changed:
+            raise UsageError(f"there is no user {login!r}; cw-mqtt user list shows all")
+
+
+def account(row: Any) -> Account:
+    """A row of `users`; the old base's columns may be empty."""
+    role = Role.WRITE if row.is_admin else Role.READ
+    return Account(row.login, role, row.password or "")

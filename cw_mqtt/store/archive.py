@@ -1,7 +1,9 @@
 """What the web reads and changes in the database."""
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 
 from sqlalchemy import Engine, func, select
@@ -52,6 +54,9 @@ class Archive:
         self._settings = settings
         self._max_gap_s = settings.energy.max_gap_s
         self._clock = clock
+        # SQLite lets writers that meet wait for ever longer, up to a tenth of a second
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._one_writer = threading.Lock() if is_sqlite else nullcontext()
 
     def sensors(self) -> list[tuple[int, str, str, int]]:
         """Id, name, type and type's id of each sensor."""
@@ -83,7 +88,7 @@ class Archive:
 
     def delete(self, chosen: Range) -> int:
         """Delete the measures of a range; how many there were."""
-        with transaction(self._engine) as connection:
+        with self._one_writer, transaction(self._engine) as connection:
             return delete_measures(connection, chosen, self._max_gap_s)
 
     def insert(self, sensor_id: int, ts: int, value_w: float, *, night: bool) -> bool:
@@ -96,7 +101,7 @@ class Archive:
         if ts > LATEST_TS:
             return False
         try:
-            with transaction(self._engine) as connection:
+            with self._one_writer, transaction(self._engine) as connection:
                 if ts < find_mark(connection, sensor_id).thinned_ts:
                     return False
                 connection.execute(ADDED, row)

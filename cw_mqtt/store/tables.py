@@ -90,6 +90,30 @@ users = Table(
     Column("end_night_rate", Integer),
 )
 
+# browsers that are logged in; key_hash is SHA-256 of what is in their cookie, password the
+# stored one with which they logged in
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("key_hash", String(64), primary_key=True),
+    Column(
+        "user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("password", Text, nullable=False),
+    Column("used_ts", BigInteger, nullable=False),
+)
+
+# programs that are let in; key_hash is SHA-256 of the token
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("key_hash", String(64), primary_key=True),
+    Column("name", String(255), unique=True, nullable=False),
+    Column("role", String(255), nullable=False),
+    Column("created_ts", BigInteger, nullable=False),
+    Column("used_ts", BigInteger),
+)
+
 # which row a sensor of the settings is
 sensor_slugs = Table(
     "sensor_slugs", metadata, Column("slug", String(255), primary_key=True), sensor_column()

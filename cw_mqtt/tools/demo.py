@@ -26,6 +26,7 @@ from cw_mqtt.config.settings import (
 from cw_mqtt.errors import UsageError
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.model import Role
 from cw_mqtt.running import run
 from cw_mqtt.simulate.firmware import PERIOD_S
 from cw_mqtt.simulate.household import plausible_power_w
@@ -34,7 +35,7 @@ from cw_mqtt.store.bulk import insert_history
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.writer import prepare_database
-from cw_mqtt.web.auth import hash_password
+from cw_mqtt.web.passwords import hash_password
 
 HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only to recognize it
 SIMULATED = "simulated:"
@@ -145,7 +146,7 @@ def set_login(accounts: Accounts) -> str:
     if accounts.find(LOGIN):
         accounts.set_password(LOGIN, hash_password(password))
     else:
-        accounts.add(LOGIN, hash_password(password), admin=True)
+        accounts.add(LOGIN, hash_password(password), Role.WRITE)
     return password
 
 

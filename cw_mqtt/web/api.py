@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from cw_mqtt.model import EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.web import shapes
 from cw_mqtt.web.endpoints import Endpoint, Kind, RefusedError
+from cw_mqtt.web.shapes import Schema
 
 MICROSECONDS = 1_000_000
 MOST_LISTED = 100_000
@@ -52,36 +54,39 @@ class Api:
         """The table of all paths."""
         get, delete = "/api/<sensor>/get", "/api/<sensor>/delete"
         id_range, time_range = "by_id/<id1>/<id2>", "by_time/<time1>/<time2>"
-        kinds: dict[Kind, dict[str, Callable[..., Answer]]] = {
+        kinds: dict[Kind, dict[str, tuple[Callable[..., Answer], Schema]]] = {
             Kind.SETTING: {
-                "/api/sensors": self.sensors,
-                "/api/sensors/<sensor>": self.sensor,
-                "/api/types": self.types,
-                "/api/time": self.time,
-                "/api/energy_providers": self.providers,
-                "/api/energy_providers/<provider>": self.provider,
-                "/api/<provider>/watt_to_euros/<tariff>/<consumption>": self.watt_to_euros,
+                "/api/sensors": (self.sensors, shapes.SENSORS),
+                "/api/sensors/<sensor>": (self.sensor, shapes.SENSOR),
+                "/api/types": (self.types, shapes.TYPES),
+                "/api/time": (self.time, shapes.NUMBER),
+                "/api/energy_providers": (self.providers, shapes.PROVIDERS),
+                "/api/energy_providers/<provider>": (self.provider, shapes.PROVIDER),
+                "/api/<provider>/watt_to_euros/<tariff>/<consumption>": (
+                    self.watt_to_euros,
+                    shapes.EUROS,
+                ),
             },
             Kind.READING: {
-                f"{get}/watts/by_id/<id1>": self.measure_by_id,
-                f"{get}/<unit>/{id_range}": self.by_id,
-                f"{get}/<unit>/{id_range}/<step>": self.groups_by_id,
-                f"{get}/watts/by_time/<time1>": self.measure_by_time,
-                f"{get}/<unit>/{time_range}": self.by_time,
-                f"{get}/<unit>/{time_range}/<step_s>": self.groups_by_time,
+                f"{get}/watts/by_id/<id1>": (self.measure_by_id, shapes.MEASURE),
+                f"{get}/<unit>/{id_range}": (self.by_id, shapes.MEASURES_OR_SUM),
+                f"{get}/<unit>/{id_range}/<step>": (self.groups_by_id, shapes.GROUPS),
+                f"{get}/watts/by_time/<time1>": (self.measure_by_time, shapes.MEASURE),
+                f"{get}/<unit>/{time_range}": (self.by_time, shapes.MEASURES_OR_SUM),
+                f"{get}/<unit>/{time_range}/<step_s>": (self.groups_by_time, shapes.GROUPS),
             },
             Kind.CHANGE: {
-                f"{delete}/by_id/<id1>": self.delete_measure_by_id,
-                f"{delete}/{id_range}": self.delete_by_id,
-                f"{delete}/by_time/<time1>": self.delete_measure_by_time,
-                f"{delete}/{time_range}": self.delete_by_time,
-                "/api/<sensor>/insert/<value>/<timestamp>/<night_rate>": self.insert,
+                f"{delete}/by_id/<id1>": (self.delete_measure_by_id, shapes.COUNT),
+                f"{delete}/{id_range}": (self.delete_by_id, shapes.COUNT),
+                f"{delete}/by_time/<time1>": (self.delete_measure_by_time, shapes.COUNT),
+                f"{delete}/{time_range}": (self.delete_by_time, shapes.COUNT),
+                "/api/<sensor>/insert/<value>/<timestamp>/<night_rate>": (self.insert, shapes.DONE),
             },
         }
         return tuple(
-            Endpoint(path, answer, kind)
+            Endpoint(path, answer, shape, kind)
             for kind, table in kinds.items()
-            for path, answer in table.items()
+            for path, (answer, shape) in table.items()
         )
 
     def sensors(self) -> Answer:
@@ -166,7 +171,7 @@ class Api:
         return self._archive.delete(range_of_time(sensor, time1, time2)) or None
 
     def insert(self, sensor: int, value: float, timestamp: int, night_rate: int) -> Answer:
-        """Adds a measure; false for an unknown sensor, or after the year 9999."""
+        """Adds a measure; false for no such sensor, after the year 9999, or before what is kept."""
         return self._archive.insert(sensor, timestamp, value, night=night_rate != 0)
 
     def _sensors(self) -> list[dict[str, Any]]:

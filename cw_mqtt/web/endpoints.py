@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from math import inf
+from math import inf, isfinite
 
 from cw_mqtt.errors import BridgeError
+from cw_mqtt.web.shapes import Schema
 
 Value = int | float | str | None
 
@@ -32,11 +33,16 @@ class RefusedError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A part of a path: what it looks like, how it is read, and from where to where it goes."""
+    """A part of a path: what it looks like, how it is read, and from where to where it goes.
+
+    `schema` is the JSON Schema of its value.
+    """
 
     about: str
     pattern: str
     read: Callable[[str], Value]
+    schema: Schema
+    example: Value
     least: float = -inf
     most: float = inf
 
@@ -77,34 +83,53 @@ def read_provider(text: str) -> int | None:
 
 def choice(about: str, *words: str) -> Parameter:
     """A parameter that is one of some words."""
-    return Parameter(about, "|".join(words), str)
+    return Parameter(about, "|".join(words), str, {"type": "string", "enum": [*words]}, words[0])
 
 
-def integer(about: str, least: float = -inf) -> Parameter:
+def integer(about: str, example: int, least: float = -inf) -> Parameter:
     """A parameter that is an integer."""
-    return Parameter(about, INTEGER, read_integer, least)
+    schema = limited("integer", least, inf)
+    return Parameter(about, INTEGER, read_integer, schema, example, least)
 
 
-def seconds(about: str, least: float = 0) -> Parameter:
+def seconds(about: str, example: float, least: float = 0) -> Parameter:
     """A parameter that is a time or a duration in seconds."""
-    return Parameter(about, DECIMAL, read_seconds, least)
+    schema = limited("number", least, inf)
+    return Parameter(about, DECIMAL, read_seconds, schema, example, least)
+
+
+def quantity(about: str, example: float, most: float) -> Parameter:
+    """A parameter that is a decimal number, above or below 0."""
+    return Parameter(about, DECIMAL, float, limited("number", -most, most), example, -most, most)
+
+
+def limited(kind: str, least: float, most: float) -> Schema:
+    """The JSON Schema of a number with these limits."""
+    limits = {"minimum": least, "maximum": most}
+    return {"type": kind} | {name: value for name, value in limits.items() if isfinite(value)}
 
 
 PARAMETERS: Mapping[str, Parameter] = {
-    "sensor": integer("number of a sensor"),
-    "id1": integer("id of a measure; below 0 counts from the end, -1 is the newest"),
-    "id2": integer("id after the last one; with id1 below 0, 0 is the end"),
-    "step": integer("how many ids a group has", least=1),
-    "time1": seconds("seconds since 1970 UTC"),
-    "time2": seconds("the second after the last one"),
-    "step_s": seconds("how many seconds a group has", least=SHORTEST_STEP_S),
+    "sensor": integer("number of a sensor", 1),
+    "id1": integer("id of a measure; below 0 counts from the end, -1 is the newest", -5),
+    "id2": integer("id after the last one; with id1 below 0, 0 is the end", 0),
+    "step": integer("how many ids a group has", 2, least=1),
+    "time1": seconds("seconds since 1970 UTC", 1_795_215_600),
+    "time2": seconds("the second after the last one", 1_795_219_200),
+    "step_s": seconds("how many seconds a group has", 8, least=SHORTEST_STEP_S),
     "unit": choice("what to tell", "watts", "kwatthours", "euros"),
-    "value": Parameter("power in W", DECIMAL, float, -MOST_W, MOST_W),
-    "timestamp": integer("seconds since 1970 UTC", least=0),
-    "night_rate": integer("0 by day, anything else by night"),
-    "provider": Parameter("number of a provider, or current", f"current|{INTEGER}", read_provider),
+    "value": quantity("power in W", 512.5, MOST_W),
+    "timestamp": integer("seconds since 1970 UTC", 1_795_215_600, least=0),
+    "night_rate": integer("0 by day, anything else by night", 0),
+    "provider": Parameter(
+        "number of a provider, or current",
+        f"current|{INTEGER}",
+        read_provider,
+        {"anyOf": [{"type": "string", "enum": ["current"]}, {"type": "integer"}]},
+        "current",
+    ),
     "tariff": choice("which price", "night", "day"),
-    "consumption": Parameter("kWh", DECIMAL, float, -MOST_KWH, MOST_KWH),
+    "consumption": quantity("kWh", 10, MOST_KWH),
 }
 NAME = re.compile(r"<(\w+)>")
 
@@ -121,11 +146,13 @@ class Kind(Enum):
 class Endpoint:
     """One path, such as `/api/<sensor>/delete/by_id/<id1>`, and what answers there.
 
-    `answer` takes the path's parameters by their names; its docstring tells the users.
+    `answer` takes the path's parameters by their names; its docstring tells the users. `shape` is
+    the JSON Schema of what it gives.
     """
 
     path: str
     answer: Callable[..., object]
+    shape: Schema
     kind: Kind
 
     @property

@@ -10,11 +10,21 @@ import cherrypy
 from cheroot.errors import MaxSizeExceeded
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.web.auth import Login, basic_credentials, form_credentials
+from cw_mqtt.web.auth import TooManyGuessesError
+from cw_mqtt.web.credentials import form_fields
 from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
+from cw_mqtt.web.gate import (
+    RAW_COOKIE,
+    SCRIPT_HEADER,
+    Caller,
+    Gate,
+    NotLetInError,
+    refuse_change,
+)
+from cw_mqtt.web.login import login_address, see
 from cw_mqtt.web.status import TEMPLATES
 
-METHODS = ("GET", "HEAD")
+PAGE_METHODS = ("GET", "HEAD")
 API_METHODS = ("GET", "POST")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -34,19 +44,16 @@ HEADERS = {
 # and with them the password.
 REQUEST_CONFIG = {"tools.log_tracebacks.on": True, "request.process_request_body": False}
 
-NO_ACCOUNT = "There is no account yet. Make one where the bridge runs: cw-mqtt user add NAME"
-NO_LOGIN = "A login and its password are needed. cw-mqtt user add NAME makes a new account."
-WRONG_LOGIN = "The login or the password is wrong."
-
-Credentials = tuple[str, str] | None
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one path answers; `cache_s` is for what changes only with the version."""
+    """What one path answers; `cache_s` is for what changes only with the version.
+
+    `body` is told who asks, None when anybody may.
+    """
 
     content_type: str
-    body: Callable[[], str]
+    body: Callable[[Caller | None], str]
     needs_login: bool = True
     cache_s: int = 0
 
@@ -54,96 +61,122 @@ class Page:
 class Pages:
     """A CherryPy dispatcher: finds what a path gives, then lets its caller in or not.
 
-    `rate` says "day" or "night"; `has_accounts` whether anybody can log in at all.
+    `forms` are what a POST to a path does with its fields; `rate` says "day" or "night".
     """
 
     def __init__(
         self,
         pages: Mapping[str, Page],
+        forms: Mapping[str, Callable[[Mapping[str, str]], str]],
         endpoints: Sequence[Endpoint],
-        login: Login,
+        gate: Gate,
         rate: Callable[[], str],
-        has_accounts: Callable[[], bool],
     ) -> None:
         self._pages = pages
+        self._forms = forms
         self._endpoints = endpoints
-        self._login = login
+        self._gate = gate
         self._rate = rate
-        self._has_accounts = has_accounts
 
     def __call__(self, path: str) -> None:
         """Choose what handles the request: routing comes before credentials."""
         request = cherrypy.serving.request
         request.config = REQUEST_CONFIG
-        if page := self._pages.get(path):
-            self._offer(METHODS, lambda: self._page(page))
-        elif call := find_call(self._endpoints, path):
-            self._offer(API_METHODS, lambda: self._call(call))
-        else:
+        # of // CherryPy makes one
+        offers = {} if "//" in request.wsgi_environ["PATH_INFO"] else self._offers(path)
+        if not offers:
             request.handler = cherrypy.HTTPError(404, "There is nothing at this address.")
-
-    def _offer(self, methods: Sequence[str], answer: Callable[[], bytes]) -> None:
-        request = cherrypy.serving.request
-        if request.method in methods:
+        elif answer := offers.get(request.method):
             request.handler = lambda: with_our_errors(answer)
         else:
-            cherrypy.response.headers["Allow"] = ", ".join(methods)
-            request.handler = cherrypy.HTTPError(405, f"Only {' and '.join(methods)} work here.")
+            cherrypy.response.headers["Allow"] = ", ".join(offers)
+            request.handler = cherrypy.HTTPError(405, f"Only {' and '.join(offers)} work here.")
+
+    def _offers(self, path: str) -> dict[str, Callable[[], bytes]]:
+        """What each method does at a path; empty when nothing is there."""
+        offers: dict[str, Callable[[], bytes]] = {}
+        if page := self._pages.get(path):
+            offers |= dict.fromkeys(PAGE_METHODS, lambda: self._page(page))
+        if form := self._forms.get(path):
+            offers["POST"] = lambda: self._form(form)
+        if not offers and (call := find_call(self._endpoints, path)):
+            offers = dict.fromkeys(API_METHODS, lambda: self._call(call))
+        return offers
 
     def _page(self, page: Page) -> bytes:
-        if page.needs_login:
-            self._require_login(header_credentials())
-        body = page.body()
-        caching = f"max-age={page.cache_s}" if page.cache_s else "no-store"
-        cherrypy.response.headers.update(
-            {"Content-Type": page.content_type, "Cache-Control": caching}
-        )
-        return body.encode()
+        caller = self._gate.require({}) if page.needs_login else None
+        return answered(page.content_type, page.body(caller), page.cache_s)
+
+    def _form(self, form: Callable[[Mapping[str, str]], str]) -> bytes:
+        return answered(HTML, form(posted_fields()))
 
     def _call(self, call: Call) -> bytes:
-        if cherrypy.request.method == "POST":
-            self._require_login(posted_credentials() or header_credentials(), status=403)
-        else:
-            self._require_login(header_credentials())
+        is_post = cherrypy.request.method == "POST"
+        caller = self._gate.require(posted_fields() if is_post else {})
+        if call.endpoint.kind is Kind.CHANGE:
+            refuse_change(caller)
         answer = {"data": call.answer()}
         if call.endpoint.kind is not Kind.SETTING:
             answer["rate"] = self._rate()
-        cherrypy.response.headers.update({"Content-Type": JSON, "Cache-Control": "no-store"})
-        return json.dumps(answer).encode()
+        return answered(JSON, json.dumps(answer))
 
-    def _require_login(self, credentials: Credentials, status: int = 401) -> None:
-        if credentials and self._login.check(*credentials):
-            return
-        if status == 401:
-            realm = 'Basic realm="cw_mqtt", charset="UTF-8"'
-            cherrypy.response.headers["WWW-Authenticate"] = realm
-        if not self._has_accounts():
-            raise cherrypy.HTTPError(status, NO_ACCOUNT)
-        raise cherrypy.HTTPError(status, WRONG_LOGIN if credentials else NO_LOGIN)
+
+class TryLaterError(cherrypy.HTTPError):  # type: ignore[misc]  # CherryPy has no types
+    """429, with the seconds to wait."""
+
+    def __init__(self, error: TooManyGuessesError) -> None:
+        super().__init__(429, str(error))
+        self._pause_s = error.pause_s
+
+    def set_response(self) -> None:
+        """See `cherrypy.HTTPError.set_response`, which removes such headers."""
+        super().set_response()
+        cherrypy.response.headers["Retry-After"] = str(self._pause_s)
 
 
 def with_our_errors(answer: Callable[[], bytes]) -> bytes:
     """What `answer` gives, or raises as an error of HTTP."""
     try:
         return answer()
+    except NotLetInError as error:
+        return stopped_at_the_gate(error)
+    except TooManyGuessesError as error:
+        raise TryLaterError(error) from error
     except RefusedError as error:
         raise cherrypy.HTTPError(error.status, str(error)) from error
     except ResourceAwayError as error:
         raise cherrypy.HTTPError(503, str(error)) from error
 
 
-def header_credentials() -> Credentials:
-    """What the request's `Authorization` says."""
-    return basic_credentials(cherrypy.request.headers.get("Authorization"))
+def stopped_at_the_gate(error: NotLetInError) -> bytes:
+    """Send people to the login page, and tell programs what is wrong."""
+    request, headers = cherrypy.request, cherrypy.request.headers
+    if request.method == "POST":
+        raise cherrypy.HTTPError(403, str(error))
+    if "text/html" in headers.get("Accept", "") and "Authorization" not in headers:
+        path = request.path_info + f"?{request.query_string}" * bool(request.query_string)
+        return answered(HTML, see(login_address(path)))
+    # browsers ask for a password by themselves where Basic is offered
+    scheme = "Bearer" if SCRIPT_HEADER in headers else "Basic"
+    challenge = f'{scheme} realm="cw_mqtt"' + ', charset="UTF-8"' * (scheme == "Basic")
+    cherrypy.response.headers["WWW-Authenticate"] = challenge
+    raise cherrypy.HTTPError(401, str(error))
 
 
-def posted_credentials() -> Credentials:
-    """What the request's form says."""
+def answered(content_type: str, text: str, cache_s: int = 0) -> bytes:
+    """A body with what belongs to it."""
+    caching = f"max-age={cache_s}" if cache_s else "no-store"
+    cherrypy.response.headers.update({"Content-Type": content_type, "Cache-Control": caching})
+    return text.encode()
+
+
+def posted_fields() -> dict[str, str]:
+    """The fields of the request's form."""
     try:
         body = cherrypy.request.rfile.read()
     except (MaxSizeExceeded, ValueError, OSError):  # what cheroot's chunks raise
         raise cherrypy.HTTPError(400, "The body is too long, or cannot be read.") from None
-    return form_credentials(cherrypy.request.headers.get("Content-Type", ""), body)
+    return form_fields(cherrypy.request.headers.get("Content-Type", ""), body)
 
 
 def error_page(status: str, message: str, **_: str) -> str:
@@ -171,10 +204,12 @@ def application(pages: Pages) -> Callable[..., Any]:
     cherrypy.log.screen = False
     served = cherrypy.Application(None, "", {"/": {"request.dispatch": pages}})
     served.request_class = Request
-    served.log.access_log.disabled = True
+    served.log.access = lambda: None  # formatted for nobody, it took a tenth of the time
 
     def with_headers(environ: Any, start_response: Any) -> Any:
-        """On every answer, whatever made it."""
+        """Put ours on every answer, whatever made it."""
+        # CherryPy refuses the whole request when another program of this host set a strange one
+        environ[RAW_COOKIE] = environ.pop("HTTP_COOKIE", "")
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             others = [(name, value) for name, value in headers if name not in HEADERS]

@@ -7,18 +7,22 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
-
-from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.web.api import Api, Archive
-from cw_mqtt.web.auth import Login
-from cw_mqtt.web.connections import HttpServer
+from cw_mqtt.web.auth import Accounts, Logins, Tokens
+from cw_mqtt.web.connections import HttpServer, TlsAdapter
+from cw_mqtt.web.first_user import FirstUser
+from cw_mqtt.web.gate import Gate
+from cw_mqtt.web.login import LoginPage
+from cw_mqtt.web.openapi import document
 from cw_mqtt.web.pages import HTML, JSON, Page, Pages, application
+from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
 
 LOOK_EVERY_S = 1.0
@@ -28,8 +32,8 @@ DAY_S = 86400
 class WebServer:
     """Serves the status page, the API and `/health` (a `stages.Service`).
 
-    `archive`, `find_password_hash` and `has_accounts` ask the database and raise
-    `ResourceAwayError` when it is away. `is_night` says whether a second is in the night tariff.
+    `archive`, `accounts` and `tokens` ask the database and raise `ResourceAwayError` when it is
+    away. `is_night` says whether a second is in the night tariff.
     `base_topic` is the MQTT one, None when nothing is published.
     """
 
@@ -45,19 +49,22 @@ class WebServer:
         health: Health,
         archive: Archive,
         is_night: Callable[[int], bool],
-        find_password_hash: Callable[[str], str | None],
-        has_accounts: Callable[[], bool],
+        accounts: Accounts,
+        tokens: Tokens,
         base_topic: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         status = StatusPage(sensors, journal, health, base_topic, clock)
         api = Api(archive, settings.max_returned_values, clock)
+        gate = Gate(Logins(accounts), accounts, tokens, Proxies(settings.trusted_proxies))
+        self._first_user = FirstUser(accounts)
+        login = LoginPage(gate, self._first_user)
         pages = Pages(
-            table(status, health),
+            table(status, health, login, api),
+            {"/login": login.log_in, "/logout": login.log_out},
             api.endpoints(),
-            Login(find_password_hash),
+            gate,
             lambda: "night" if is_night(int(clock())) else "day",
-            has_accounts,
         )
         self._settings = settings
         # One for life: cheroot notes each server in a module of its own and never forgets it.
@@ -73,13 +80,21 @@ class WebServer:
         serving = threading.Thread(target=self._server.serve, name="web accept", daemon=True)
         serving.start()
         try:
+            first_user_announced = False
             while serving.is_alive() and not stopping.wait(LOOK_EVERY_S):
-                pass
+                first_user_announced = first_user_announced or self._announce_first_user()
         finally:
             self._server.stop()
 
     def wake(self) -> None:
         """Nothing to do: `serve` waits for `stopping` itself."""
+
+    def _announce_first_user(self) -> bool:
+        """Print the code when it is needed; false while the database does not say whether."""
+        with suppress(ResourceAwayError):
+            self._first_user.is_wanted()
+            return True
+        return False
 
     def _listen(self) -> None:
         server, settings = self._server, self._settings
@@ -94,11 +109,14 @@ class WebServer:
             ) from error
 
 
-def table(status: StatusPage, health: Health) -> dict[str, Page]:
-    """What each path gives."""
+def table(status: StatusPage, health: Health, login: LoginPage, api: Api) -> dict[str, Page]:
+    """What each path gives, beside the API."""
+    described = json.dumps(document(api.endpoints()))
     return {
-        "/": Page(HTML, status.html),
-        "/health": Page(JSON, lambda: json.dumps(health.report()), needs_login=False),
+        "/": Page(HTML, lambda who: status.html(who.name if who and who.by_cookie else None)),
+        "/login": Page(HTML, lambda _: login.html(), needs_login=False),
+        "/health": Page(JSON, lambda _: json.dumps(health.report()), needs_login=False),
+        "/api/openapi.json": Page(JSON, lambda _: described, needs_login=False),
         "/status.css": asset("text/css; charset=utf-8", "status.css"),
         "/status.js": asset("text/javascript; charset=utf-8", "status.js"),
     }
@@ -107,7 +125,7 @@ def table(status: StatusPage, health: Health) -> dict[str, Page]:
 def asset(content_type: str, file: str) -> Page:
     """A file of the page; it has nothing to hide."""
     text = (FOLDER / file).read_text(encoding="utf-8")
-    return Page(content_type, lambda: text, needs_login=False, cache_s=DAY_S)
+    return Page(content_type, lambda _: text, needs_login=False, cache_s=DAY_S)
 
 
 def certificate(settings: CertificateSettings) -> Any:
@@ -116,7 +134,7 @@ def certificate(settings: CertificateSettings) -> Any:
     Raises `ResourceAwayError` when they cannot be used.
     """
     try:
-        return BuiltinSSLAdapter(str(settings.cert), settings.key and str(settings.key))
+        return TlsAdapter(str(settings.cert), settings.key and str(settings.key))
     except OSError as error:
         raise ResourceAwayError(
             f"cannot use web.tls ({settings.cert}, {settings.key}): {error.strerror or error}"

@@ -8,7 +8,8 @@ const ADDRESS = location.origin + location.pathname;
 async function refresh() {
   if (document.hidden) return;
   try {
-    const answer = await fetch(ADDRESS, { cache: "no-store" });
+    const answer = await fetch(ADDRESS, { cache: "no-store", headers: { Accept: "text/html" } });
+    if (answer.redirected) location.assign(answer.url); // to log in again
     if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.querySelector("main").replaceWith(page.querySelector("main"));

@@ -58,8 +58,8 @@ class StatusPage:
         self._base_topic = base_topic
         self._clock = clock
 
-    def html(self) -> str:
-        """The page as of now."""
+    def html(self, logged_in: str | None) -> str:
+        """The page as of now, with a button to log out whoever is logged in."""
         now_ts = self._clock()
         states = self._journal.states()
         sensors = [(s, states.get(s.slug, SensorState(s.slug))) for s in self._sensors]
@@ -71,6 +71,7 @@ class StatusPage:
             idle=[name for name, stage in stages.items() if stage.state != "working"],
             base_topic=self._base_topic,
             corrections=self._health.report().get("corrections", {}),
+            logged_in=logged_in,
         )
 
 

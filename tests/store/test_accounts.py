@@ -1,56 +1,153 @@
 import pytest
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.store.accounts import Account, Accounts
+from cw_mqtt.model import Account, Role
+from cw_mqtt.store.accounts import NOTED_EVERY_S, SESSION_S, Accounts
 from cw_mqtt.store.schema import bring_up_to_date
+from tests.clock import Clock
+from tests.store.home import START_TS
 
 
 @pytest.fixture
-def accounts(home):
+def clock():
+    return Clock(START_TS)
+
+
+@pytest.fixture
+def accounts(home, clock):
     bring_up_to_date(home.engine)
-    return Accounts(home.engine)
+    return Accounts(home.engine, clock)
 
 
-def test_an_account_is_found_by_its_login(accounts):
-    accounts.add("hélène", "hash of it", admin=True)
-
-    assert accounts.find("hélène") == Account("hélène", "hash of it", is_admin=True)
-
-
-def test_an_unknown_login_has_no_account(accounts):
-    accounts.add("a", "x")
-
-    assert accounts.find("b") is None
+@pytest.fixture
+def ada(accounts):
+    """An account with one session, `key`."""
+    accounts.add("ada", "hash of it", Role.WRITE)
+    accounts.begin_session(accounts.find("ada"), "key")
+    return accounts.find("ada")
 
 
-def test_a_login_is_given_once(accounts):
-    accounts.add("a", "x")
+@pytest.mark.parametrize("role", Role)
+def test_an_account_is_found_by_its_login(accounts, role):
+    accounts.add("hélène", "hash of it", role)
 
-    with pytest.raises(UsageError, match="already a user 'a'"):
-        accounts.add("a", "y")
-
-    assert accounts.find("a").password_hash == "x"
+    assert accounts.find("hélène") == Account("hélène", role, "hash of it")
 
 
-def test_a_password_can_be_replaced(accounts):
-    accounts.add("a", "x")
-
-    accounts.set_password("a", "y")
-
-    assert accounts.find("a").password_hash == "y"
+def test_an_unknown_login_has_no_account(accounts, ada):
+    assert accounts.find("ADA") is None
 
 
-def test_the_password_of_nobody_cannot_be_replaced(accounts):
-    with pytest.raises(UsageError, match="no user 'a'"):
-        accounts.set_password("a", "y")
+@pytest.mark.parametrize(
+    ("is_admin", "role"), [("1", Role.WRITE), ("0", Role.READ), ("NULL", Role.READ)]
+)
+def test_a_user_of_an_old_base_may_write_if_an_administrator(home, accounts, is_admin, role):
+    home.tell(f"INSERT INTO users (login, is_admin) VALUES ('old', {is_admin})")
+
+    assert accounts.find("old") == Account("old", role, "")
 
 
-def test_logins_are_listed_in_order(accounts):
-    accounts.add("b", "x")
-    accounts.add("a", "x")
+def test_a_login_is_given_once(accounts, ada):
+    with pytest.raises(UsageError, match="already a user 'ada'"):
+        accounts.add("ada", "other", Role.READ)
 
-    assert accounts.logins() == ["a", "b"]
+    assert accounts.find("ada") == ada
+
+
+def test_a_role_can_be_changed(accounts, ada):
+    accounts.set_role("ada", Role.READ)
+
+    assert accounts.find("ada").role is Role.READ
+
+
+def test_a_removed_account_is_gone(accounts, ada):
+    accounts.remove("ada")
+
+    assert accounts.find("ada") is None
+    assert not accounts.exist()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda accounts: accounts.set_password("eve", "y"),
+        lambda accounts: accounts.set_role("eve", Role.WRITE),
+        lambda accounts: accounts.remove("eve"),
+    ],
+)
+def test_nobody_cannot_be_changed(accounts, ada, change):
+    with pytest.raises(UsageError, match="no user 'eve'"):
+        change(accounts)
+
+    assert accounts.all() == [ada]
+
+
+def test_accounts_are_listed_in_order(accounts):
+    accounts.add("b", "x", Role.READ)
+    accounts.add("a", "x", Role.READ)
+
+    assert [account.login for account in accounts.all()] == ["a", "b"]
+
+
+def test_a_better_hash_does_not_undo_a_change_of_the_password(accounts, ada):
+    accounts.set_password("ada", "hash of the new one")
+
+    accounts.replace_hash(ada, "better hash of the old one")
+
+    assert accounts.find("ada").password_hash == "hash of the new one"
+
+
+def test_a_session_is_its_users(accounts, ada):
+    assert accounts.session("key") == ada
+    assert accounts.session("another") is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda accounts: accounts.end_session("key"),
+        lambda accounts: accounts.set_password("ada", "new"),
+        lambda accounts: accounts.remove("ada"),
+    ],
+)
+def test_a_session_ends_at_once(accounts, ada, end):
+    end(accounts)
+
+    assert accounts.session("key") is None
+
+
+def test_no_session_begins_with_a_password_that_was_changed(accounts, ada):
+    accounts.set_password("ada", "new")
+
+    accounts.begin_session(ada, "late")
+
+    assert accounts.session("late") is None
+
+
+def test_a_session_that_is_used_goes_on(accounts, ada, clock):
+    clock.now += SESSION_S - 1
+    accounts.session("key")
+    clock.now += SESSION_S - 1
+
+    assert accounts.session("key") == ada
+
+
+def test_the_use_of_a_session_is_noted_once_a_day(home, accounts, ada, clock):
+    clock.now += NOTED_EVERY_S - 1
+    accounts.session("key")
+
+    assert home.ask("SELECT used_ts FROM sessions") == [(START_TS,)]
+
+
+def test_a_session_that_is_not_used_for_a_month_expires(home, accounts, ada, clock):
+    clock.now += SESSION_S
+
+    found = accounts.session("key")
+    accounts.begin_session(ada, "new")
+
+    assert found is None
+    assert home.ask("SELECT key_hash FROM sessions") == [("new",)]
 
 
 def test_an_account_does_not_show_its_password():
-    assert "secret" not in repr(Account("a", "secret hash", is_admin=False))
+    assert "secret" not in repr(Account("a", Role.READ, "secret hash"))

@@ -6,10 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.web.auth import hash_password
+from cw_mqtt.model import Role
+from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.store.engine import make_engine, sqlite_engine
+from cw_mqtt.store.tables import metadata
+from cw_mqtt.web.passwords import hash_password
 from tests.web.house import House
 from tests.web.site import ADA, Site
 
@@ -27,9 +33,24 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture(scope="session")
-def hashes() -> dict[str, str]:
-    """What the database would know: one login and its password's hash."""
-    return {ADA[0]: hash_password(ADA[1])}
+def password_hash() -> str:
+    """What the database has of Ada's password; to make one takes time."""
+    return hash_password(ADA[1])
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """A database without accounts."""
+    engine = sqlite_engine(tmp_path / "site.sqlite")
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Engine:
+    """A database that is away."""
+    return make_engine(DatabaseSettings(url="postgresql://cw@127.0.0.1:1/cw"), tmp_path)
 
 
 @pytest.fixture
@@ -40,22 +61,28 @@ def port() -> int:
 
 @pytest.fixture
 def make_site(
-    journal: Journal, health: Health, port: int, hashes: dict[str, str]
+    journal: Journal, health: Health, port: int, engine: Engine, password_hash: str
 ) -> Iterator[Callable[..., Site]]:
-    """Starts web servers of one test alone; it says what differs from the usual."""
+    """Starts web servers of one test alone, which know Ada; it says what differs from the usual."""
+    Accounts(engine).add(ADA[0], password_hash, Role.WRITE)
     with ExitStack() as sites:
-        usual = {"find_password_hash": hashes.get}
+        usual = {"engine": engine}
         yield lambda **differences: sites.enter_context(
             Site(journal, health, port, **(usual | differences))
         )
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory, hashes: dict[str, str]) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Iterator[Site]:
     """A working web server with one account, for all tests that change nothing in it."""
-    journal = Journal(tmp_path_factory.mktemp("site"), durable=False)
-    with Site(journal, Health(), free_port(), find_password_hash=hashes.get) as site:
+    folder = tmp_path_factory.mktemp("site")
+    journal = Journal(folder, durable=False)
+    engine = sqlite_engine(folder / "site.sqlite")
+    metadata.create_all(engine)
+    Accounts(engine).add(ADA[0], password_hash, Role.WRITE)
+    with Site(journal, Health(), free_port(), engine=engine) as site:
         yield site.wait()
+    engine.dispose()
     journal.close()
 
 
@@ -64,18 +91,18 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def house(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    hashes: dict[str, str],
+    password_hash: str,
 ) -> Iterator[House]:
-    """A web server on each kind of database, for all tests of a module."""
+    """A web server on each kind of database, for all tests that undo what they change in it."""
     url = None
     if request.param == "postgresql":
         server = request.getfixturevalue("shared_postgres")
         server.execute("CREATE DATABASE house")
         url = server.database_url("house")
-    house = House(tmp_path_factory.mktemp("house"), url, free_port(), hashes)
+    house = House(tmp_path_factory.mktemp("house"), url, free_port(), password_hash)
     yield house
     house.close()

@@ -1,7 +1,6 @@
 """A web server with a real database, and the measures in it."""
 
 import json
-from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from sqlalchemy import insert, text
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.model import Role
+from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.tables import measures, sensors
@@ -26,17 +27,18 @@ AS_JSON = {"Content-Type": "application/json"}  # what the known clients call th
 class House:
     """The server, its database with one contract, and as many sensors as tests ask for."""
 
-    def __init__(self, folder: Path, url: str | None, port: int, hashes: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, url: str | None, port: int, password_hash: str) -> None:
         self.settings = settings(folder, providers=[NIGHT_CONTRACT])
         self.engine = make_engine(DatabaseSettings(url=url), folder)
         prepare_database(self.engine, self.settings, NOW_TS)
+        Accounts(self.engine).add(ADA[0], password_hash, Role.WRITE)
         self.night = False
         self._journal = Journal(folder, durable=False)
         self.site = Site(
             self._journal,
             Health(),
             port,
-            find_password_hash=hashes.get,
+            engine=self.engine,
             archive=Archive(self.engine, self.settings, lambda: NOW_TS),
             is_night=lambda ts: self.night,
         ).wait()

@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
-from typing import NoReturn
+from urllib.parse import urlencode
+
+from sqlalchemy import Engine
 
 from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
-from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.stages import Stage
+from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
+from cw_mqtt.store.tokens import Tokens
 from cw_mqtt.web.server import WebServer
 from tests.waiting import wait_until
 
@@ -29,11 +32,6 @@ class Answer:
     status: int
     headers: Message
     text: str
-
-
-def database_away(*_: str) -> NoReturn:
-    """What the callables of the database do while it is away."""
-    raise ResourceAwayError("the database is away")
 
 
 def sensor(slug: str, name: str) -> SensorSettings:
@@ -52,23 +50,27 @@ class Site:
         port: int,
         *,
         sensors: Sequence[SensorSettings] = (),
-        find_password_hash: Callable[[str], str | None] = {}.get,
-        has_accounts: Callable[[], bool] = lambda: True,
+        engine: Engine,
         archive: Archive | None = None,  # the pages do without
         is_night: Callable[[int], bool] = lambda ts: False,
         tls: CertificateSettings | None = None,
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         self.port = port
         self.health = health
+        self.accounts = Accounts(engine)
+        self.tokens = Tokens(engine)
         server = WebServer(
-            WebSettings(host="127.0.0.1", port=port, tls=tls),
+            WebSettings(
+                host="127.0.0.1", port=port, tls=tls, trusted_proxies=tuple(trusted_proxies)
+            ),
             sensors=sensors,
             journal=journal,
             health=health,
             archive=archive,
             is_night=is_night,
-            find_password_hash=find_password_hash,
-            has_accounts=has_accounts,
+            accounts=self.accounts,
+            tokens=self.tokens,
             base_topic="citizenwatt",
             clock=lambda: NOW_TS,
         )
@@ -123,6 +125,39 @@ class Site:
 
     def raw(self, request: str) -> str:
         """The first line that the server answers to these very bytes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        return self.raw_answers(request, first_line=True)
+
+    def raw_answers(self, request: str, *, first_line: bool = False) -> str:
+        """All that the server answers to these very bytes, until it closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=15) as connection:
             connection.sendall(request.encode())
-            return connection.makefile().readline().strip()
+            answers = connection.makefile(errors="replace")
+            return answers.readline().strip() if first_line else answers.read()
+
+
+class Browser:
+    """Somebody at a site: asks for HTML, keeps the cookie, and follows nothing by itself."""
+
+    def __init__(self, site: Site) -> None:
+        self.cookie = ""
+        self.set_cookie = ""
+        self._site = site
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self._call("GET", path, "", headers)
+
+    def post(self, path: str, fields: Mapping[str, str] = {}, **headers: str) -> Answer:
+        return self._call("POST", path, urlencode(fields), headers)
+
+    def log_in(self, password: str = ADA[1], target: str = "/") -> Answer:
+        fields = {"login": ADA[0], "password": password, "next": target}
+        return self.post("/login", fields)
+
+    def _call(self, method: str, path: str, body: str, headers: Mapping[str, str]) -> Answer:
+        usual = {"Accept": "text/html,*/*;q=0.8", "Cookie": self.cookie}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self._site.call(path, None, method, body, {**usual, **named})
+        if set_cookie := answer.headers["Set-Cookie"]:
+            self.set_cookie = set_cookie
+            self.cookie = set_cookie.partition(";")[0]
+        return answer

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
-from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.store.archive import Archive
-from cw_mqtt.store.engine import make_engine
 from tests.settings import settings
 from tests.web.house import AS_JSON, FORM, House
-from tests.web.site import ADA, NOW_TS, Site
+from tests.web.site import ADA, NOW_TS, Browser, Site
 
 T = 1_795_215_600
 POINTS = (
@@ -468,6 +467,8 @@ def test_without_a_current_contract_there_is_no_cost(filled: Filled) -> None:
         ("/current/watt_to_euros/noon/1", 404, ""),
         ("/newest/watt_to_euros/day/1", 404, ""),
         ("/energy_providers/newest", 404, ""),
+        ("//sensors", 404, ""),
+        ("/{s}//get/watts/by_id/1", 404, ""),
         ("/sensors/", 404, ""),
         ("/sensors/abc", 404, ""),
         ("/Time", 404, ""),
@@ -606,11 +607,40 @@ def test_the_old_page_draws_a_day_by_the_hour(filled: Filled) -> None:
     assert day["data"][1:] == [None] * 24
 
 
+def test_the_old_page_asks_with_its_session(filled: Filled) -> None:
+    """What it sends at its start, for "now", and every two seconds after that."""
+    browser = Browser(filled.house.site)
+    browser.log_in()
+    get = f"/api/{filled.sensor}/get"
+    paths = [
+        *("/api/time", "/api/sensors", "/api/energy_providers/current"),
+        f"{get}/watts/by_time/1795215599.9779809/1795215640.9779809/8",
+        f"{get}/euros/by_time/1795215599.9779809/1795215640.9779809/8",
+        f"{get}/kwatthours/by_time/1795215600/1797894000/86400",
+    ]
+
+    answers = [browser.get(path, Accept="application/json, */*") for path in paths]
+
+    assert [answer.status for answer in answers] == [200] * 6
+    told = [json.loads(answer.text)["data"] for answer in answers]
+    assert "CitizenWatt" in {sensor["name"] for sensor in told[1]}
+    assert told[2].keys() >= {"threshold", "day_slope_watt_euros", "night_constant_watt_euros"}
+    assert [len(groups) for groups in told[3:]] == [6, 6, 31]
+
+
+def test_a_script_reads_energy_as_the_known_ones_do(filled: Filled) -> None:
+    """Each call on a connection of its own, login and password with every one, called JSON."""
+    path = f"/api/{filled.sensor}/get/kwatthours/by_time/{float(T)}/{T + 40.5}"
+
+    value = filled.house.post(path)["data"]["value"]
+
+    assert round(value * 3_600_000) == 9600
+
+
 def test_while_the_database_is_away_every_call_is_503_in_json(
-    make_site: Callable[..., Site], tmp_path: Path
+    make_site: Callable[..., Site], away: Engine, tmp_path: Path
 ) -> None:
-    engine = make_engine(DatabaseSettings(url="postgresql://cw@127.0.0.1:1/cw"), tmp_path)
-    site = make_site(archive=Archive(engine, settings(tmp_path))).wait()
+    site = make_site(archive=Archive(away, settings(tmp_path))).wait()
 
     answers = [
         site.call(path, None, "POST", FORM, AS_JSON)

@@ -12,8 +12,16 @@ PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 ENDPOINTS = Api(None, 500, lambda: 0.0).endpoints()  # the table needs no database
 
 
-def test_the_page_has_the_paths_of_the_table_in_its_order() -> None:
-    assert re.findall(r"^\| `(/api/\S+)`", PAGE, re.MULTILINE) == [e.path for e in ENDPOINTS]
+def test_the_page_says_of_each_path_what_the_table_says() -> None:
+    rows = [f"| `{endpoint.path}` | {endpoint.about} |" for endpoint in ENDPOINTS]
+
+    assert re.findall(r"^\| `/api/.*", PAGE, re.MULTILINE) == rows
+
+
+def test_the_page_explains_every_parameter() -> None:
+    rows = "".join(re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE))
+
+    assert [name for name in PARAMETERS if f"`{name}`" not in rows] == []
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)

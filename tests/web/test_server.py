@@ -107,6 +107,61 @@ def test_a_body_of_doubtful_length_is_refused(site: Site, headers: str) -> None:
     assert answer == "HTTP/1.1 400 Bad Request"
 
 
+@pytest.mark.parametrize("chunks", ["0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"])
+def test_chunks_in_http_1_0_are_refused(site: Site, chunks: str) -> None:
+    head = "POST /api/time HTTP/1.0\r\nConnection: Keep-Alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    assert site.raw(head + chunks) == "HTTP/1.1 400 Bad Request"
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        "0;A /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        "+3\r\nabc\r\n0\r\n\r\n",
+        "0x3\r\nabc\r\n0\r\n\r\n",
+        "-1\r\n",
+        "3\nabc\n0\n\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "ffffffffffffffff\r\n",
+        "\r\n",
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/time", "/nothing"])
+def test_after_chunks_comes_no_other_request(site: Site, path: str, chunks: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    another = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    answers = site.raw_answers(head + chunks + another)
+
+    assert answers.startswith("HTTP/1.1 4")
+    assert answers.count("HTTP/1.1") == 1
+
+
+def test_a_body_that_nobody_wanted_is_not_the_next_request(site: Site) -> None:
+    inner = "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = f"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: {len(inner)}\r\n\r\n"
+    last = "GET /status.css HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    answers = site.raw_answers(head + inner + last)
+
+    assert answers.count("HTTP/1.1 200 OK") == 2
+    assert "404" not in answers
+
+
+def test_who_asks_whether_to_send_a_body_is_told_to_go_on(site: Site) -> None:
+    body = "login=ada&password=guess"
+    head = f"POST /api/time HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        answers = connection.makefile()
+        told = [answers.readline(), answers.readline()]
+        connection.sendall(body.encode())
+
+        assert told == ["HTTP/1.1 100 Continue\n", "\n"]
+        assert answers.readline() == "HTTP/1.1 403 Forbidden\n"
+
+
 def test_a_request_that_cannot_be_read_is_answered_in_our_words(site: Site) -> None:
     with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
         connection.sendall(b"GET /api/time HTTP/1.1\r\nConnection: close\r\n\r\n")
@@ -140,6 +195,41 @@ def test_with_a_certificate_it_speaks_tls(
 
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_a_caller_who_shakes_no_hands_keeps_nobody_waiting(
+    make_site: MakeSite, certificate: CertificateSettings
+) -> None:
+    site = make_site(tls=certificate).wait()
+    trusting = ssl.create_default_context(cafile=certificate.cert)
+    with ExitStack() as opened:
+        for said in [b"", b"", b"\x16\x03\x01", b"\x16\x03\x01"]:
+            silent = opened.enter_context(socket.create_connection(("127.0.0.1", site.port)))
+            silent.sendall(said)
+        started_s = time.monotonic()
+
+        another = http.client.HTTPSConnection("127.0.0.1", site.port, timeout=9, context=trusting)
+        another.request("GET", "/health")
+
+        assert another.getresponse().status == 200
+        assert time.monotonic() - started_s < 5
+        another.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"), [("GET / HTTP/1.1\r\n\r\n", "HTTP/1.0 400 Bad Request"), ("\x16" * 99, "")]
+)
+def test_who_does_not_speak_tls_is_told_or_left(
+    make_site: MakeSite,
+    certificate: CertificateSettings,
+    caplog: pytest.LogCaptureFixture,
+    said: str,
+    answer: str,
+) -> None:
+    site = make_site(tls=certificate).wait()
+
+    assert site.raw(said).startswith(answer)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_text("no certificate")])

@@ -1,0 +1,165 @@
+"""The commands `cw-mqtt user ...`: users, and the tokens of programs.
+
+They write to the database alone, so that they work while the bridge runs and while it does not.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cw_mqtt.cli_common import AS_JSON, open_database
+from cw_mqtt.model import Role, iso_utc
+
+if TYPE_CHECKING:
+    from cw_mqtt.store.accounts import Accounts
+    from cw_mqtt.store.tokens import Tokens
+
+ROLE = click.Choice([role.value for role in Role])
+PASSWORD = click.password_option(help="By default you are asked for it.")
+
+
+@click.group("user")
+def user() -> None:
+    """Who may log in to the page and call the API.
+
+    A role is `read` (see everything) or `write` (also insert and delete measures). What is
+    changed here holds in a running bridge from the next request on.
+    """
+
+
+@user.command("add")
+@click.argument("login")
+@click.option("--role", type=ROLE, default=Role.WRITE.value, show_default=True)
+@PASSWORD
+@click.pass_obj
+def user_add(config: Path | None, login: str, role: str, password: str) -> None:
+    """Make a user LOGIN with a password of 8 characters or more."""
+    from cw_mqtt.web.passwords import hash_password, refuse_unusable
+
+    refuse_unusable(login, password)
+    accounts(config).add(login, hash_password(password), Role(role))
+    click.echo(f"{login} may log in now.")
+
+
+@user.command("passwd")
+@click.argument("login")
+@PASSWORD
+@click.pass_obj
+def user_passwd(config: Path | None, login: str, password: str) -> None:
+    """Give LOGIN another password, and log all browsers of theirs out."""
+    from cw_mqtt.web.passwords import hash_password, refuse_unusable
+
+    refuse_unusable(login, password)
+    accounts(config).set_password(login, hash_password(password))
+    click.echo(f"{login} has a new password, and is logged out everywhere.")
+
+
+@user.command("role")
+@click.argument("login")
+@click.argument("role", type=ROLE)
+@click.pass_obj
+def user_role(config: Path | None, login: str, role: str) -> None:
+    """Let LOGIN only read, or write as well."""
+    accounts(config).set_role(login, Role(role))
+    click.echo(f"{login} may {role} now.")
+
+
+@user.command("list")
+@AS_JSON
+@click.pass_obj
+def user_list(config: Path | None, *, as_json: bool) -> None:
+    """Show all users and their roles."""
+    rows = [{"login": each.login, "role": each.role} for each in accounts(config).all()]
+    show(rows, "There is no user yet: cw-mqtt user add NAME", as_json=as_json)
+
+
+@user.command("remove")
+@click.argument("login")
+@click.pass_obj
+def user_remove(config: Path | None, login: str) -> None:
+    """Remove LOGIN; what was measured stays."""
+    accounts(config).remove(login)
+    click.echo(f"{login} may log in no more.")
+
+
+@user.group("token")
+def token() -> None:
+    """Tokens, for programs: a caller with `Authorization: Bearer TOKEN` needs no password."""
+
+
+@token.command("add")
+@click.argument("name")
+@click.option("--role", type=ROLE, default=Role.READ.value, show_default=True)
+@AS_JSON
+@click.pass_obj
+def token_add(config: Path | None, name: str, role: str, *, as_json: bool) -> None:
+    """Make a token for the program NAME, and show it: it is stored nowhere."""
+    from cw_mqtt.errors import UsageError
+    from cw_mqtt.web.random_keys import key_hash, new_token
+
+    if not name.isprintable() or not 0 < len(name) <= 255:
+        raise UsageError("expected a name of 1 to 255 printable characters")
+    new = new_token()
+    tokens(config).add(name, key_hash(new), Role(role))
+    if as_json:
+        click.echo(json.dumps({"name": name, "role": role, "token": new}))
+        return
+    click.echo(new)
+    click.echo(f"Keep it now, it is not shown again. {name} may {role} with it.", err=True)
+
+
+@token.command("list")
+@AS_JSON
+@click.pass_obj
+def token_list(config: Path | None, *, as_json: bool) -> None:
+    """Show all tokens: role, when made, and about when last used."""
+    rows = [
+        {
+            "name": each.name,
+            "role": each.role,
+            "created": iso_utc(each.created_ts),
+            "last_used": None if each.used_ts is None else iso_utc(each.used_ts)[:10],
+        }
+        for each in tokens(config).all()
+    ]
+    show(rows, "There is no token yet: cw-mqtt user token add NAME", as_json=as_json)
+
+
+@token.command("remove")
+@click.argument("name")
+@click.pass_obj
+def token_remove(config: Path | None, name: str) -> None:
+    """Revoke the token of the program NAME."""
+    tokens(config).remove(name)
+    click.echo(f"The token of {name} is good no more.")
+
+
+def accounts(config: Path | None) -> "Accounts":
+    """The users in the configured database."""
+    from cw_mqtt.store.accounts import Accounts
+
+    return Accounts(open_database(config)[1])
+
+
+def tokens(config: Path | None) -> "Tokens":
+    """The tokens in the configured database."""
+    from cw_mqtt.store.tokens import Tokens
+
+    return Tokens(open_database(config)[1])
+
+
+def show(rows: Sequence[Mapping[str, str | None]], if_none: str, *, as_json: bool) -> None:
+    """Print a table, or JSON for programs."""
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo(if_none)
+        return
+    lines = [list(rows[0])] + [[value or "never" for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())

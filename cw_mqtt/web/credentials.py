@@ -1,0 +1,80 @@
+"""What a request says of who sends it: headers, cookies and forms, as values."""
+
+import base64
+import re
+from collections.abc import Mapping
+from email.message import Message
+from urllib.parse import parse_qsl
+
+Credentials = tuple[str, str] | None
+
+MOST_FIELDS = 20
+FIELD_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*\bname="?([^";\r\n]*)')
+
+
+def basic_credentials(authorization: str) -> Credentials:
+    """Login and password of an `Authorization: Basic` header (RFC 7617), None without one."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        login, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (login, password) if colon else None
+
+
+def bearer_token(authorization: str) -> str | None:
+    """The token of an `Authorization: Bearer` header (RFC 6750), None without one."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def cookie(header: str, name: str) -> str | None:
+    """The value of one cookie; what other programs of this host have set is passed over."""
+    for pair in header.split(";"):
+        key, _, value = pair.partition("=")
+        if key.strip() == name:
+            return value.strip()
+    return None
+
+
+def form_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a form; none when it cannot be read.
+
+    Whatever is not multipart is read as urlencoded: known clients call theirs JSON.
+    """
+    if content_type.lower().startswith("multipart/"):
+        return multipart_fields(content_type, body)
+    return urlencoded_fields(body)
+
+
+def form_credentials(fields: Mapping[str, str]) -> Credentials:
+    """Login and password of a form, None without them."""
+    if "login" not in fields or "password" not in fields:
+        return None
+    return fields["login"], fields["password"]
+
+
+def urlencoded_fields(body: bytes) -> dict[str, str]:
+    """The fields of an urlencoded form; none when there are too many."""
+    try:
+        text = body.decode(errors="replace")
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        return {}
+
+
+def multipart_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a multipart form (RFC 7578), as texts."""
+    header = Message()
+    header["Content-Type"] = content_type
+    boundary = str(header.get_boundary("")).encode(errors="replace")
+    fields = {}
+    for part in body.split(b"--" + boundary, MOST_FIELDS)[1:]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        if name := FIELD_NAME.search(head):
+            fields[name[1].decode(errors="replace")] = content.removesuffix(b"\r\n").decode(
+                errors="replace"
+            )
+    return fields

@@ -1,0 +1,83 @@
+"""How often somebody may guess, as values."""
+
+import pytest
+
+from cw_mqtt.web.throttle import FORGOTTEN_AFTER_S, MOST_REMEMBERED, Throttle
+from tests.clock import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def throttle(clock: Clock) -> Throttle:
+    return Throttle(clock)
+
+
+def guess_wrong(
+    throttle: Throttle, times: int, account: str = "ada", at: str = "192.0.2.1"
+) -> float:
+    """Guess so often; how long to wait then."""
+    for _ in range(times):
+        throttle.wrong(account, at)
+    return throttle.pause_s(account, at)
+
+
+@pytest.mark.parametrize(
+    ("guesses", "pause_s"), [(0, 0), (4, 0), (5, 1), (6, 2), (10, 32), (14, 300), (5000, 300)]
+)
+def test_the_pause_doubles_up_to_five_minutes(
+    throttle: Throttle, guesses: int, pause_s: float
+) -> None:
+    assert guess_wrong(throttle, guesses) == pause_s
+
+
+def test_the_pause_passes(throttle: Throttle, clock: Clock) -> None:
+    guess_wrong(throttle, 7)
+
+    clock.now = 3.5
+    rest_s = throttle.pause_s("ada", "192.0.2.1")
+    clock.now = 4.0
+
+    assert rest_s == 0.5
+    assert throttle.pause_s("ada", "192.0.2.1") == 0
+
+
+def test_a_right_guess_forgets_the_wrong_ones(throttle: Throttle) -> None:
+    guess_wrong(throttle, 7)
+
+    throttle.right("ada", "192.0.2.1")
+
+    assert guess_wrong(throttle, 4) == 0
+
+
+def test_wrong_guesses_are_forgotten_after_a_while(throttle: Throttle, clock: Clock) -> None:
+    guess_wrong(throttle, 20)
+
+    clock.now = FORGOTTEN_AFTER_S
+
+    assert guess_wrong(throttle, 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("another", "hindered"),
+    [("2001:db8::ffff", True), ("2001:db8:0:1::1", False), ("192.0.2.1", False)],
+)
+def test_a_network_of_ipv6_is_one_address(throttle: Throttle, another: str, hindered: bool) -> None:
+    guess_wrong(throttle, 7, at="2001:db8::1")
+
+    assert (throttle.pause_s("ada", another) > 0) is hindered
+
+
+def test_so_many_are_remembered_and_no_more(throttle: Throttle) -> None:
+    guess_wrong(throttle, 7, "first")
+    guess_wrong(throttle, 7, "second")
+    guess_wrong(throttle, 1, "first")
+
+    for number in range(MOST_REMEMBERED - 1):
+        throttle.wrong(f"account {number}", "192.0.2.1")
+
+    assert throttle.pause_s("first", "192.0.2.1") > 0
+    assert throttle.pause_s("second", "192.0.2.1") == 0
