@@ -4,7 +4,7 @@ import ipaddress
 import threading
 from collections.abc import Callable
 
-FREE_GUESSES = 5
+FREE_GUESSES = 20  # a person mistypes less often, and it is too little to find a password
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 FORGOTTEN_AFTER_S = 900.0
 MOST_REMEMBERED = 1000
@@ -13,7 +13,7 @@ Guesser = tuple[str, str]
 
 
 class Throttle:
-    """Lets each pair of account and address guess five times, then after ever longer pauses.
+    """Lets each pair of account and address guess twenty times, then after ever longer pauses.
 
     Nobody else is slowed down: not the account from another address, nor another account from
     this one. The longest unused pair is forgotten when there are too many. For any thread.

@@ -12,6 +12,7 @@ from cw_mqtt.model import Role
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.web.passwords import hash_password
 from cw_mqtt.web.random_keys import key_hash, new_token
+from cw_mqtt.web.throttle import FREE_GUESSES
 from tests.waiting import wait_until
 from tests.web.house import AS_JSON, FORM, House
 from tests.web.site import ADA, Browser, Site
@@ -279,13 +280,13 @@ def test_a_removed_token_is_good_no_more(house: House) -> None:
 
 @pytest.mark.usefixtures("long_pauses")
 def test_too_many_wrong_passwords_are_429_and_say_how_long_to_wait(own_site: Site) -> None:
-    wrong = [own_site.call("/api/time", ("ada", "wrong")).status for _ in range(5)]
+    wrong = [own_site.call("/api/time", ("ada", "wrong")).status for _ in range(FREE_GUESSES)]
 
     got = own_site.call("/api/time")
     posted = own_site.call("/api/time", None, "POST", FORM, AS_JSON)
     page = Browser(own_site).log_in()
 
-    assert wrong == [401] * 5
+    assert wrong == [401] * FREE_GUESSES
     assert [got.status, posted.status, page.status] == [429] * 3
     assert {a.headers["Retry-After"] for a in (got, posted, page)} <= {"60", "61"}
     assert "try again in" in json.loads(got.text)["error"]
@@ -295,7 +296,7 @@ def test_too_many_wrong_passwords_are_429_and_say_how_long_to_wait(own_site: Sit
 @pytest.mark.usefixtures("long_pauses")
 def test_guesses_through_a_trusted_proxy_hinder_only_who_makes_them(make_site: MakeSite) -> None:
     site = make_site(trusted_proxies=["127.0.0.1"]).wait()
-    for _ in range(5):
+    for _ in range(FREE_GUESSES):
         site.call("/api/time", ("ada", "wrong"), headers={"X-Forwarded-For": "203.0.113.9"})
 
     statuses = [
@@ -351,9 +352,9 @@ def test_a_wrong_code_makes_nobody_and_may_not_be_tried_for_long(
     printed_code(caplog)
     fields = {"code": code, "login": "eve", "password": "a long one"}
 
-    answers = [Browser(empty_site).post("/login", fields) for _ in range(6)]
+    answers = [Browser(empty_site).post("/login", fields) for _ in range(FREE_GUESSES + 1)]
 
-    assert [answer.status for answer in answers] == [403] * 5 + [429]
+    assert [answer.status for answer in answers] == [403] * FREE_GUESSES + [429]
     assert "code is wrong" in alert(answers[0].text)
     assert not empty_site.accounts.exist()
 

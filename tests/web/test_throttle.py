@@ -2,7 +2,7 @@
 
 import pytest
 
-from cw_mqtt.web.throttle import FORGOTTEN_AFTER_S, MOST_REMEMBERED, Throttle
+from cw_mqtt.web.throttle import FORGOTTEN_AFTER_S, FREE_GUESSES, MOST_REMEMBERED, Throttle
 from tests.clock import Clock
 
 
@@ -26,7 +26,7 @@ def guess_wrong(
 
 
 @pytest.mark.parametrize(
-    ("guesses", "pause_s"), [(0, 0), (4, 0), (5, 1), (6, 2), (10, 32), (14, 300), (5000, 300)]
+    ("guesses", "pause_s"), [(0, 0), (19, 0), (20, 1), (21, 2), (25, 32), (29, 300), (5000, 300)]
 )
 def test_the_pause_doubles_up_to_five_minutes(
     throttle: Throttle, guesses: int, pause_s: float
@@ -35,7 +35,7 @@ def test_the_pause_doubles_up_to_five_minutes(
 
 
 def test_the_pause_passes(throttle: Throttle, clock: Clock) -> None:
-    guess_wrong(throttle, 7)
+    guess_wrong(throttle, FREE_GUESSES + 2)
 
     clock.now = 3.5
     rest_s = throttle.pause_s("ada", "192.0.2.1")
@@ -46,15 +46,15 @@ def test_the_pause_passes(throttle: Throttle, clock: Clock) -> None:
 
 
 def test_a_right_guess_forgets_the_wrong_ones(throttle: Throttle) -> None:
-    guess_wrong(throttle, 7)
+    guess_wrong(throttle, FREE_GUESSES + 2)
 
     throttle.right("ada", "192.0.2.1")
 
-    assert guess_wrong(throttle, 4) == 0
+    assert guess_wrong(throttle, FREE_GUESSES - 1) == 0
 
 
 def test_wrong_guesses_are_forgotten_after_a_while(throttle: Throttle, clock: Clock) -> None:
-    guess_wrong(throttle, 20)
+    guess_wrong(throttle, FREE_GUESSES + 2)
 
     clock.now = FORGOTTEN_AFTER_S
 
@@ -66,14 +66,14 @@ def test_wrong_guesses_are_forgotten_after_a_while(throttle: Throttle, clock: Cl
     [("2001:db8::ffff", True), ("2001:db8:0:1::1", False), ("192.0.2.1", False)],
 )
 def test_a_network_of_ipv6_is_one_address(throttle: Throttle, another: str, hindered: bool) -> None:
-    guess_wrong(throttle, 7, at="2001:db8::1")
+    guess_wrong(throttle, FREE_GUESSES + 2, at="2001:db8::1")
 
     assert (throttle.pause_s("ada", another) > 0) is hindered
 
 
 def test_so_many_are_remembered_and_no_more(throttle: Throttle) -> None:
-    guess_wrong(throttle, 7, "first")
-    guess_wrong(throttle, 7, "second")
+    guess_wrong(throttle, FREE_GUESSES + 2, "first")
+    guess_wrong(throttle, FREE_GUESSES + 2, "second")
     guess_wrong(throttle, 1, "first")
 
     for number in range(MOST_REMEMBERED - 1):
