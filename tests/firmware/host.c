@@ -13,7 +13,7 @@
 //     100 registers BOARD         show its radio's CONFIG ... SETUP_RETR ... FEATURE
 //     100 reset BOARD
 //     100 clamp AMPERE   100 battery MV   100 mains HZ
-//     100 loss SHARE              of all that is on the air between the boards
+//     100 loss SHARE              of all that a board sends and is acknowledged
 //     100 awake                   show the share since `100 count`
 //     100 end
 // What happens is said, with its time in ms: lines of the boards, what is on the air, and answers.
@@ -62,8 +62,9 @@ static bool on_air(radio_t *radio, const frame_t *frame) {
     char hex[2 * MOST_BYTES + 1] = "", text[3 * MOST_BYTES];
     board_t *from = radio == &sensor.radio ? &sensor : &receiver;
     board_t *to = from == &sensor ? &receiver : &sensor;
-    bool acknowledged =
-        to->avr && !is_lost() && radio_hear(&to->radio, frame) && !is_lost();
+    // Without the other board there is somebody who hears all.
+    bool heard = !is_lost() && (!to->avr || radio_hear(&to->radio, frame));
+    bool acknowledged = heard && !is_lost();
     to_hex(hex, frame->bytes, frame->count);
     snprintf(text, sizeof text, "%d %s %s", frame->id, hex,
              acknowledged ? "acknowledged" : "alone");

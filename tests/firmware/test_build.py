@@ -1,0 +1,62 @@
+"""The sketches compile, small, for every board and form of packet."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.firmware.simulator import SKETCHES
+
+FLASH_BYTES, RAM_BYTES = 32256, 2048
+SECTION = re.compile(r"\.(text|data|bss)\s+(\d+)")
+
+
+def sizes(program):
+    """The bytes of flash and of RAM that a program takes for itself."""
+    table = subprocess.run(["avr-size", "-A", program], capture_output=True, text=True, check=True)
+    section = {name: int(size) for name, size in SECTION.findall(table.stdout)}
+    return section["text"] + section["data"], section["data"] + section["bss"]
+
+
+@pytest.mark.parametrize(
+    "program", ["receiver.elf", "sensor.elf", "FORMAT_V1.elf", "FORMAT_V1_1.elf", "FORMAT_V2.elf"]
+)
+def test_a_sketch_compiles_without_a_warning_and_leaves_half_of_the_board_free(workshop, program):
+    flash_bytes, ram_bytes = sizes(workshop.make(program))
+
+    assert flash_bytes < FLASH_BYTES / 2
+    assert ram_bytes < RAM_BYTES / 2
+
+
+@pytest.mark.parametrize("board", ["mega", "leonardo"])
+def test_the_receiver_compiles_for_other_boards_too(workshop, board):
+    assert sizes(workshop.make("receiver.elf", board))[0] < FLASH_BYTES / 2
+
+
+def test_both_sketches_have_the_same_radio_driver():
+    receiver, sensor = (SKETCHES / sketch / "nrf24.h" for sketch in ("receiver", "sensor"))
+
+    assert receiver.read_bytes() == sensor.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reason"),
+    [
+        (["0xE056D446D0", "0xE056D445D1"], "may differ in their last two hex"),
+        (["1", "2", "3", "4", "5", "6"], "one to five"),
+    ],
+)
+def test_addresses_that_one_radio_cannot_hear_do_not_compile(tmp_path, workshop, addresses, reason):
+    changed = workshop.with_addresses(tmp_path, *addresses)
+
+    with pytest.raises(AssertionError, match=reason):
+        changed.make("receiver.elf")
+
+
+def test_without_a_key_of_its_own_a_sensor_compiles_and_the_danger_is_named(tmp_path, workshop):
+    keyless = workshop.with_addresses(tmp_path, "0xE056D446D0")
+    (tmp_path / "sensor" / "sensor_key.h").unlink()
+
+    with pytest.raises(AssertionError, match="can be read and forged by anybody"):
+        keyless.make("sensor.elf")
+    assert (tmp_path / "build" / "uno" / "sensor.elf").exists()
