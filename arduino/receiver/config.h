@@ -10,6 +10,7 @@
 #define RADIO_CHANNEL 76           // 0-125: 2400 MHz and as many more
 #define RADIO_RATE RADIO_RATE_250K // older sensors: RADIO_RATE_1M
 
-// One to five addresses. The radio can tell them apart by their last byte alone: the first eight
-// hex digits must be the same in all.
-static constexpr uint64_t SENSOR_ADDRESSES[] = {0xE056D446D0};
+// The sensors' addresses, here 0xE056D446D0 alone: what all of them begin with, and how each of
+// up to five ends. The radio can tell them apart by their last two hex digits only.
+static const uint32_t ADDRESSES_BEGIN = 0xE056D446;
+static const uint8_t ADDRESSES_END[] = {0xD0};

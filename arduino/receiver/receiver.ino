@@ -16,9 +16,10 @@ const uint8_t LONGEST_LINE = 63; // also what the serial port's buffer holds
 const uint8_t TELL_EVERY_S = 60;
 const uint8_t QUEUE_SIZE = 16; // more wait in the radio, which then asks the sensors to repeat
 
-const uint8_t PIPES = sizeof SENSOR_ADDRESSES / sizeof *SENSOR_ADDRESSES;
+const uint8_t PIPES = sizeof ADDRESSES_END;
 const uint8_t FIRST_PIPE = 1; // pipe 0 is the radio's own for acknowledgements
 const uint8_t PIPES_ON = ((1 << PIPES) - 1) << FIRST_PIPE;
+static_assert(PIPES >= 1 && PIPES <= 5, "config.h: one to five ADDRESSES_END, please");
 
 struct Setting {
   uint8_t address, value;
@@ -55,14 +56,6 @@ static RadioState radio_state;
 static uint8_t sequence;
 static uint32_t uptime_s, received, found_full, reinits;
 
-constexpr bool may_be_one_radio(uint8_t pipe) {
-  return pipe == PIPES || (SENSOR_ADDRESSES[pipe] >> 8 == SENSOR_ADDRESSES[0] >> 8 &&
-                           may_be_one_radio(pipe + 1));
-}
-static_assert(PIPES >= 1 && PIPES <= 5, "config.h: one to five SENSOR_ADDRESSES, please");
-static_assert(may_be_one_radio(0), "config.h: SENSOR_ADDRESSES may differ in their last two hex "
-                                   "digits only");
-
 // Write a line, with its checksum behind it.
 static void say(const char *format, ...) {
   char line[LONGEST_LINE + 1];
@@ -86,11 +79,18 @@ static bool is_radio_there() {
   return (radio_read(FIFO_STATUS) & (FIFO_ALWAYS_0 | TX_EMPTY)) == TX_EMPTY;
 }
 
+// Pipe 1 holds a whole address, the pipes after it only how theirs ends.
+static uint8_t address_size(uint8_t pipe) { return pipe == FIRST_PIPE ? ADDRESS_SIZE : 1; }
+
+static uint64_t address_of(uint8_t pipe) {
+  uint64_t end = ADDRESSES_END[pipe - FIRST_PIPE];
+  return pipe == FIRST_PIPE ? (uint64_t)ADDRESSES_BEGIN << 8 | end : end;
+}
+
 static void set_up_radio() {
   digitalWrite(RADIO_CE_PIN, LOW);
-  for (uint8_t i = 0; i < PIPES; i++) {
-    radio_exchange_address(W_REGISTER | (RX_ADDR_P0 + FIRST_PIPE + i), SENSOR_ADDRESSES[i],
-                           i ? 1 : ADDRESS_SIZE);
+  for (uint8_t pipe = FIRST_PIPE; pipe < FIRST_PIPE + PIPES; pipe++) {
+    radio_exchange_address(W_REGISTER | (RX_ADDR_P0 + pipe), address_of(pipe), address_size(pipe));
   }
   for (const Setting &setting : SETTINGS) radio_write(setting.address, setting.value);
   radio_command(FLUSH_TX);
@@ -104,16 +104,13 @@ static RadioState look_at_radio() {
   RadioState state = OK;
   if (!is_radio_there()) return NONE;
   for (const Setting &setting : SETTINGS) {
-    uint8_t missing = radio_read(setting.address) ^ setting.value;
-    if (setting.address == RF_SETUP && missing == RADIO_RATE_250K) state = PLAIN;
-    else if (missing) return NONE;
+    uint8_t difference = radio_read(setting.address) ^ setting.value;
+    if (setting.address == RF_SETUP && difference == RADIO_RATE_250K) state = PLAIN;
+    else if (difference) return NONE;
   }
-  for (uint8_t i = 0; i < PIPES; i++) {
-    uint8_t size = i ? 1 : ADDRESS_SIZE;
-    uint64_t difference =
-        radio_exchange_address(R_REGISTER | (RX_ADDR_P0 + FIRST_PIPE + i), 0, size) ^
-        SENSOR_ADDRESSES[i];
-    if (i ? (uint8_t)difference : difference) return NONE;
+  for (uint8_t pipe = FIRST_PIPE; pipe < FIRST_PIPE + PIPES; pipe++) {
+    uint64_t found = radio_exchange_address(R_REGISTER | (RX_ADDR_P0 + pipe), 0, address_size(pipe));
+    if (found != address_of(pipe)) return NONE;
   }
   return state;
 }

@@ -51,12 +51,12 @@ class Workshop:
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return build / target
 
-    def with_addresses(self, folder: Path, *addresses: str) -> "Workshop":
-        """Another workshop in a folder, whose receiver listens to these sensors."""
+    def with_sensors(self, folder: Path, *ends: str) -> "Workshop":
+        """Another workshop in a folder, whose receiver listens to addresses with these ends."""
         ignored = shutil.ignore_patterns("build")
         shutil.copytree(self.folder, folder, ignore=ignored, dirs_exist_ok=True)
         config = folder / "receiver" / "config.h"
-        config.write_text(config.read_text().replace("0xE056D446D0", ", ".join(addresses)))
+        config.write_text(config.read_text().replace("0xD0", ", ".join(ends)))
         return Workshop(folder)
 
 

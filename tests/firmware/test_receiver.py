@@ -158,7 +158,7 @@ def test_a_reset_begins_anew(receiver):
 @pytest.fixture
 def five_pipes(tmp_path, workshop):
     """A receiver for five sensors."""
-    changed = workshop.with_addresses(tmp_path, *(f"0xE056D446D{n}" for n in range(5)))
+    changed = workshop.with_sensors(tmp_path, *(f"0xD{n}" for n in range(5)))
     return Simulation(workshop.make("host"), receiver=changed.make("receiver.elf"))
 
 
