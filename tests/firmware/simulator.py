@@ -15,6 +15,7 @@ from tests.packets import KEY
 HERE = Path(__file__).parent
 SKETCHES = HERE.parent.parent / "arduino"
 ADDRESS = "E056D446D0"
+PARTS = (Path("/usr/include/simavr"), Path("/usr/share/arduino/hardware/arduino/avr"))
 EVENT = re.compile(r"(\d+\.\d{3}) (\w+) (\w+) (.*)")
 
 
@@ -39,17 +40,22 @@ class Workshop:
 
     folder: Path
 
-    def make(self, target: str, board: str = "uno") -> Path:
-        """Compile a file of the Makefile in this folder, unless it is there.
+    def make(self, file: str, board: str = "uno") -> Path:
+        """Compile a file, unless it is there.
 
         Raises `AssertionError` with what the compiler says when it says anything.
         """
-        build = self.folder / "build" / board
-        variables = (f"ARDUINO={self.folder}", f"BUILD={build}", f"BOARD={board}")
-        command = ["make", "-s", *variables, str(build / target)]
+        path = self._build(board) / file
+        self.call_make(str(path), board)
+        return path
+
+    def call_make(self, target: str, board: str = "uno") -> str:
+        """Make a target of the Makefile in this folder; what it says. Raises as `make`."""
+        variables = (f"ARDUINO={self.folder}", f"BUILD={self._build(board)}", f"BOARD={board}")
+        command = ["make", "-s", *variables, target]
         done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
-        return build / target
+        return done.stdout
 
     def with_sensors(self, folder: Path, *ends: str) -> "Workshop":
         """Another workshop in a folder, whose receiver listens to addresses with these ends."""
@@ -59,13 +65,16 @@ class Workshop:
         config.write_text(config.read_text().replace("0xD0", ", ".join(ends)))
         return Workshop(folder)
 
+    def _build(self, board: str) -> Path:
+        return self.folder / "build" / board
+
 
 def open_workshop(folder: Path) -> Workshop:
     """Copy the sketches into a folder, with a key, to compile them there.
 
     Skips the test, or fails it in CI, where there is no compiler.
     """
-    if not (shutil.which("avr-g++") and Path("/usr/include/simavr").exists()):
+    if not (shutil.which("avr-g++") and all(path.exists() for path in PARTS)):
         missing(TOOLCHAIN)
     ignored = shutil.ignore_patterns("sensor_key.h")
     shutil.copytree(SKETCHES, folder, ignore=ignored, dirs_exist_ok=True)

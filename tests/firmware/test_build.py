@@ -33,6 +33,15 @@ def test_the_receiver_compiles_for_other_boards_too(workshop, board):
     assert sizes(workshop.make("receiver.elf", board))[0] < FLASH_BYTES / 2
 
 
+def test_images_for_avrdude_are_made_and_their_sizes_said(workshop):
+    report = workshop.call_make("hex")
+
+    images = [workshop.make(f"{sketch}.hex").read_text() for sketch in ("receiver", "sensor")]
+    assert all(image.endswith(":00000001FF\n") for image in images)
+    assert len(re.findall(r"flash +\d+ of 32256 bytes: +\d+ %", report)) == 2
+    assert len(re.findall(r"RAM +\d+ of +2048 bytes: +\d+ %", report)) == 2
+
+
 def test_both_sketches_have_the_same_radio_driver():
     receiver, sensor = (SKETCHES / sketch / "nrf24.h" for sketch in ("receiver", "sensor"))
 
