@@ -57,7 +57,7 @@ enum : uint8_t {
 
 const uint8_t ADDRESS_SIZE = 5;
 const uint8_t PAYLOAD_SIZE = 16;
-const uint8_t POWER_ON_RESET_MS = 100;
+const uint8_t POWER_ON_RESET_MS = 120; // 100, and some more
 const uint8_t POWER_UP_MS = 5;    // from power down to standby, with a poor crystal too
 const uint8_t CE_PULSE_US = 15;   // 10 at least
 
