@@ -109,8 +109,8 @@ static RadioState look_at_radio() {
     else if (difference) return NONE;
   }
   for (uint8_t pipe = FIRST_PIPE; pipe < FIRST_PIPE + PIPES; pipe++) {
-    uint64_t found = radio_exchange_address(R_REGISTER | (RX_ADDR_P0 + pipe), 0, address_size(pipe));
-    if (found != address_of(pipe)) return NONE;
+    uint8_t command = R_REGISTER | (RX_ADDR_P0 + pipe);
+    if (radio_exchange_address(command, 0, address_size(pipe)) != address_of(pipe)) return NONE;
   }
   return state;
 }

@@ -14,7 +14,8 @@
 #if __has_include("sensor_key.h")
 #include "sensor_key.h"
 #else
-#pragma message "There is no sensor_key.h: the packets can be read and forged by anybody. Make a key with: cw-mqtt key generate"
+#pragma message "There is no sensor_key.h, so anybody can read and forge the packets."
+#pragma message "To make a key: cw-mqtt key generate"
 static const uint8_t SENSOR_KEY[AES_BLOCK_SIZE] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                    8, 9, 10, 11, 12, 13, 14, 15};
 #endif
@@ -28,6 +29,7 @@ const uint8_t PIPE_0 = 1;
 const float MOST_AMPERE_A_VOLT = 1000; // what else is in the EEPROM is no calibration
 const uint16_t LEAST_TO_CALIBRATE_W = 100;
 const uint16_t TYPING_MS = 100;
+const uint8_t RX_PIN = 0;
 const uint32_t MS_AN_HOUR = 3600000;
 
 // EEPROM
@@ -119,13 +121,15 @@ static bool show_a_period() {
 
 // Let the clamp's bias settle, meanwhile learn the period and offer calibration.
 static void settle() {
+  pinMode(RX_PIN, INPUT_PULLUP); // an open one hears noise, which could be digits
   Serial.begin(BAUDRATE);
   Serial.setTimeout(TYPING_MS);
-  Serial.println(F("CitizenWatt sensor " FIRMWARE ". For 8 s: type the true power in W to calibrate."));
+  Serial.println(F("CitizenWatt sensor " FIRMWARE ". To calibrate, type the true power in W."));
   while (show_a_period()) {
   }
   Serial.println(F("Ready. It sends every 8 s and says no more."));
   Serial.end(); // waits until all is said
+  pinMode(RX_PIN, INPUT);
 }
 
 // ---- the radio

@@ -14,7 +14,7 @@
 //     100 reset BOARD
 //     100 clamp AMPERE   100 battery MV   100 mains HZ
 //     100 loss SHARE              of all that a board sends and is acknowledged
-//     100 awake                   show the share since `100 count`
+//     100 count   200 awake       show the share of time awake since `count`
 //     100 end
 // What happens is said, with its time in ms: lines of the boards, what is on the air, and answers.
 

@@ -228,7 +228,6 @@ static void on_ce(avr_irq_t *irq, uint32_t level, void *param) {
     (void)irq;
     radio_t *radio = param;
     if (level && !radio->enabled) {
-        radio->enabled_at = radio->avr->cycle;
         radio->listens_from = after_us(radio, SETTLE_US);
         if (radio->listens_from < radio->standby_from + avr_usec_to_cycles(radio->avr, SETTLE_US))
             radio->listens_from = radio->standby_from + avr_usec_to_cycles(radio->avr, SETTLE_US);

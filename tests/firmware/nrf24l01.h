@@ -45,7 +45,6 @@ typedef struct radio {
     uint8_t command, at;                // of the SPI transfer, and how many bytes it has had
     avr_cycle_count_t reset_until;      // power-on reset
     avr_cycle_count_t standby_from;     // the oscillator runs
-    avr_cycle_count_t enabled_at;       // CE's last rise
     avr_cycle_count_t listens_from;     // in RX mode
     uint8_t next_id, attempts;
     bool sending;

@@ -59,6 +59,6 @@ def test_without_a_key_of_its_own_a_sensor_compiles_and_the_danger_is_named(tmp_
     keyless = workshop.with_sensors(tmp_path, "0xD0")
     (tmp_path / "sensor" / "sensor_key.h").unlink()
 
-    with pytest.raises(AssertionError, match="can be read and forged by anybody"):
+    with pytest.raises(AssertionError, match="anybody can read and forge"):
         keyless.make("sensor.elf")
     assert (tmp_path / "build" / "uno" / "sensor.elf").exists()
