@@ -126,7 +126,7 @@ static void mend_radio() {
 
 static void each_second() {
   uptime_s++;
-  if (look_at_radio() != OK) mend_radio();
+  if (radio_state != OK || look_at_radio() != OK) mend_radio();
   if (uptime_s % TELL_EVERY_S) return;
   say("CW1 S %lu %lu %lu %lu", uptime_s, received, found_full, reinits);
   if (radio_state != OK) say_error(); // for those who came later

@@ -8,7 +8,8 @@
 //
 // A line of the script is a time in ms and what happens then:
 //     100 send ID ADDRESS HEX     somebody sends a payload (ID 0-3: the same again is a repeat)
-//     100 radio works|zeros|ones|brownout|plain        the receiver's radio
+//     100 radio works|zeros|ones|brownout|plain        the receiver's radio,
+//                                 or its MISO is stuck; brownout: it works, as after power-on
 //     100 serial BOARD HEX        bytes arrive at a board's serial port
 //     100 registers BOARD         show its radio's CONFIG ... SETUP_RETR ... FEATURE
 //     100 reset BOARD
@@ -162,11 +163,10 @@ static void show_registers(board_t *board) {
 
 static void set_radio(const char *state) {
     radio_t *radio = &receiver.radio;
-    fault_t before = radio->fault;
     radio->fault = !strcmp(state, "zeros") ? RADIO_ZEROS : !strcmp(state, "ones") ? RADIO_ONES
                                                                                  : RADIO_WORKS;
     radio->plain = !strcmp(state, "plain");
-    if (before != RADIO_WORKS || !strcmp(state, "brownout") || radio->plain) radio_power_on(radio);
+    if (!strcmp(state, "brownout") || radio->plain) radio_power_on(radio);
 }
 
 static void count_awake(bool show) {

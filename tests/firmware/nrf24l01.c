@@ -21,7 +21,7 @@ static avr_cycle_count_t after_us(radio_t *radio, uint32_t us) {
 }
 
 static bool is_on(radio_t *radio) {
-    return radio->fault == RADIO_WORKS && radio->avr->cycle >= radio->reset_until;
+    return radio->avr->cycle >= radio->reset_until;
 }
 
 static bool listens(radio_t *radio) {
