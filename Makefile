@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help run test check bench bench-full torture addon clean
+.PHONY: help run test check firmware bench bench-full torture addon clean
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -23,6 +23,7 @@ run: $(READY_TO_RUN) ## set up, then run your config.yaml (as delivered: a demo 
 
 test: $(READY_TO_TEST) ## run all tests
 	@sh tests/install_mosquitto.sh
+	@sh tests/firmware/install_toolchain.sh
 	$(BIN)/python -m pytest
 
 check: $(READY_TO_TEST) ## all that CI demands: format, lint, types, tests, coverage
@@ -30,7 +31,12 @@ check: $(READY_TO_TEST) ## all that CI demands: format, lint, types, tests, cove
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@sh tests/install_mosquitto.sh
+	@sh tests/firmware/install_toolchain.sh
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERED_PERCENT)
+
+firmware: ## compile the sketches to build/firmware/*.hex, and say how large they are
+	@sh tests/firmware/install_toolchain.sh
+	@$(MAKE) --no-print-directory -s -C tests/firmware hex
 
 bench: $(READY_TO_TEST) ## measure speed and memory (minutes)
 	$(BIN)/python -m tests.bench

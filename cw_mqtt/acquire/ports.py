@@ -10,6 +10,7 @@ from cw_mqtt.acquire.receiver import HandOver, Receiver
 from cw_mqtt.acquire.replay import ReplayReceiver
 from cw_mqtt.acquire.serial_port import open_serial, shown_port
 from cw_mqtt.acquire.simulated import open_simulated
+from cw_mqtt.acquire.spi import open_spi
 from cw_mqtt.config.settings import ReceiverSettings
 from cw_mqtt.config.values import DEVICE, NETWORK, split_port
 from cw_mqtt.health import Health
@@ -33,6 +34,7 @@ def make_receiver(
     openers: dict[str, Callable[[], Line]] = {
         **dict.fromkeys((DEVICE, "hwgrep", *NETWORK), open_port),
         "fifo": partial(open_fifo, folder / place),
+        "spi": partial(open_spi, place),
         "simulated": partial(open_simulated, keys),
     }
     health.show("receivers", settings.name, "port", value=shown_port(settings.port))

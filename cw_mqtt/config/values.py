@@ -24,7 +24,7 @@ KEY_BYTES = 16
 SECONDS_A_DAY = 86_400
 DEVICE = "device"
 NETWORK = ("socket", "rfc2217")
-PORTS = (DEVICE, "hwgrep", *NETWORK, "fifo", "replay", "simulated")
+PORTS = (DEVICE, "hwgrep", *NETWORK, "fifo", "replay", "spi", "simulated")
 KEY_PROBLEM = "expected 32 hex digits in quotes, or 16 bytes as 0-1-2-...-15"
 
 
@@ -80,17 +80,17 @@ def parse_slug(value: str) -> str:
 def parse_port(value: str) -> str:
     """Where a receiver is: a device, or a kind of port and its place."""
     kind, place = split_port(value)
-    if kind == "spi":
-        raise wrong("spi: (a radio on this board's own SPI) is not supported yet; use one on USB")
     if kind not in PORTS:
         raise wrong(
             f"{kind}: is no known kind of port; expected a device, socket://host:port, "
-            "rfc2217://host:port, fifo:PATH, replay:PATH or simulated:"
+            "rfc2217://host:port, fifo:PATH, replay:PATH, spi:BUS.DEVICE or simulated:"
         )
     if kind in NETWORK and not has_host_and_port(value):
         raise wrong(f"expected {kind}://host:port")
     if kind in ("fifo", "replay") and not place:
         raise wrong(f"expected {kind}:PATH")
+    if kind == "spi" and not re.fullmatch(r"\d\.\d", place):
+        raise wrong("expected spi:BUS.DEVICE, such as spi:0.0")
     return value
 
 

@@ -17,6 +17,7 @@ LIKELY_BELOW = 1e-3
 WHOLE_SHARE = 1 / BLOCK_SIZE  # of bursts of any length, those that are whole packets
 LINE_SHARE = 2.0**-16  # of damaged lines, those whose checksum is right
 FEW = 3
+NO_RADIO = ("none", "plain", "radio-lost", "radio-plain")  # words of our receiver
 LONG_BURST = 10 * BLOCK_SIZE  # a receiver pauses after each packet
 
 
@@ -195,14 +196,15 @@ def damaged_lines(case: Case) -> Finding:
 
 
 def stuck_radio(case: Case) -> Finding:
-    """Blocks of zeros or ones."""
-    zeros, ones = case.counts["zeros"], case.counts["ones"]
+    """Blocks of zeros or ones, or the receiver's own word."""
+    zeros, ones, told = case.counts["zeros"], case.counts["ones"], radio_told(case)
     surely = zeros + ones >= FEW and zeros + ones >= len(case.blocks)
-    likelihood = Likelihood.CERTAIN if surely else Likelihood.LIKELY
+    likelihood = Likelihood.CERTAIN if surely or told in NO_RADIO else Likelihood.LIKELY
     return Finding(
         "the receiver's radio is stuck",
-        likelihood if zeros + ones else Likelihood.NO,
-        f"{zeros} blocks of zeros, {ones} of ones, {len(case.blocks)} others",
+        likelihood if zeros + ones or told in NO_RADIO else Likelihood.NO,
+        f"{zeros} blocks of zeros, {ones} of ones, {len(case.blocks)} others;"
+        f" the receiver says of its radio: {told}",
         "Unplug the receiver and plug it in again; then check the wires between board and radio"
         " (MISO) and the radio's supply of 3.3 V.",
     )
@@ -231,7 +233,7 @@ def noise(case: Case) -> Finding:
 
 def no_sensor(case: Case) -> Finding:
     """A receiver that tells of itself, and of no packet."""
-    alone = bool(case.told) and not case.blocks
+    alone = bool(case.told) and not case.blocks and radio_told(case) not in NO_RADIO
     last = " ".join((case.told[-1].kind, *case.told[-1].fields)) if case.told else "nothing"
     return Finding(
         "the receiver works and hears no sensor",
@@ -251,6 +253,12 @@ def nothing(case: Case) -> Finding:
         "Check that the port is the receiver's, that the receiver has power and that no other"
         " program reads the port (stop `cw-mqtt run` first); listen for a minute at least.",
     )
+
+
+def radio_told(case: Case) -> str:
+    """What a receiver with our firmware said last of its radio."""
+    words = [told.fields[-1] for told in case.told if told.kind in ("H", "E") and told.fields]
+    return words[-1] if words else "nothing"
 
 
 def fits(case: Case) -> bool:

@@ -47,6 +47,7 @@ def test_anything_else_is_no_key_and_is_not_shown(text: object) -> None:
         "rfc2217://me:secret@[::1]:5000",
         "fifo:/tmp/sensor",
         "replay:captures/hall.cwcap",
+        "spi:0.0",
         "simulated:",
     ],
 )
@@ -57,7 +58,8 @@ def test_a_port_is_a_device_or_a_kind_and_a_place(port: str) -> None:
 @pytest.mark.parametrize(
     ("port", "reason"),
     [
-        ("spi:0.0", "not supported yet"),
+        ("spi:", "expected spi:BUS.DEVICE, such as spi:0.0"),
+        ("spi:/dev/spidev0.0", "expected spi:BUS.DEVICE"),
         ("carrier-pigeon:x", "carrier-pigeon: is no known kind of port"),
         ("http://attic.local:5000", "http: is no known kind of port"),
         ("socket://attic.local", "expected socket://host:port"),

@@ -248,6 +248,17 @@ def test_a_receiver_that_only_tells_of_itself_hears_no_sensor():
     assert "the last: S 60 0 0 0" in findings[NO_SENSOR].evidence
 
 
+@pytest.mark.parametrize("line", [b"CW1 H 1.0.0 none *00E3\n", b"CW1 E radio-lost *1FA9\n"])
+def test_a_receiver_that_says_that_it_has_no_radio_is_believed(line):
+    assert holding(findings_of([STATUS, line, STATUS])) == [STUCK]
+
+
+def test_a_radio_that_is_back_is_not_stuck():
+    assert holding(
+        findings_of([b"CW1 E radio-lost *1FA9\n", b"CW1 E radio-restarted *09F2\n"])
+    ) == [NO_SENSOR]
+
+
 def test_where_nothing_came_nothing_was_received():
     findings = findings_of([])
 
