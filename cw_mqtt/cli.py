@@ -445,6 +445,45 @@ def import_command(
         sys.exit(FAILED)
 
 
+@main.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def backup_command(config: Path | None, file: Path) -> None:
+    """Write the database and the journal into FILE, and read it back.
+
+    The bridge may run meanwhile. FILE holds logins and the history of a home, and can be read by
+    you alone. Keep config.yaml beside it: it has the sensors' keys, and is not in FILE.
+    """
+    from cw_mqtt.tools.backups import check_backup, write_backup
+    from cw_mqtt.tools.files import written_whole
+
+    settings, engine = open_database(config)
+    with written_whole(file) as part:
+        shares = write_backup(engine, settings.data_dir, part, time.time())
+        show_progress("Writing", shares)
+        show_progress("Reading back", check_backup(part))
+    click.echo(f"{file} is written, and reads as the database did.")
+
+
+@main.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Empty the database first.")
+@click.pass_obj
+def restore_command(config: Path | None, file: Path, *, replace: bool) -> None:
+    """Fill the database with the backup FILE, all or nothing, and read it back.
+
+    Stop the bridge before. FILE may come from the other kind of database, so this is also a way
+    to move. A journal that belongs to the backup stays, with what was measured since.
+    """
+    from cw_mqtt.tools.backups import check_backup, restore_backup
+
+    show_progress("Checking", check_backup(file))
+    settings, engine = open_database(config)
+    shares = restore_backup(engine, settings.data_dir, file, replace=replace)
+    show_progress("Restoring", shares)
+    click.echo(f"{file} is restored, and the database reads as it.")
+
+
 @main.group("key")
 def key() -> None:
     """The sensors' keys: make a new one, or compare those in use.
