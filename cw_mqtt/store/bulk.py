@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from operator import itemgetter
 
-from sqlalchemy import Connection, Engine, bindparam
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import ADDED, OF_SENSOR
+from cw_mqtt.store.measures import ADDED, whole
 from cw_mqtt.store.rollups import DAY_S, edited, refresh
 from cw_mqtt.store.tables import measures
 
@@ -15,9 +15,11 @@ ROWS_AT_ONCE = 10_000
 
 Point = tuple[int, float, bool]  # timestamp in s, power in W, night
 
-AT_TIMES = OF_SENSOR.where(
-    measures.c.timestamp.in_(bindparam("times", expanding=True))
-).with_only_columns(measures.c.timestamp, measures.c.value)
+# not from `WHOLE_ROWS`: its condition on the timestamp would make SQLite go through all of them
+AT_TIMES = select(measures.c.timestamp, measures.c.value).where(
+    measures.c.sensor_id == whole("sensor_id"),
+    measures.c.timestamp.in_(bindparam("times", expanding=True)),
+)
 
 
 def insert_history(
