@@ -19,9 +19,9 @@ BUSY_TIMEOUT_S = 5
 BUSY_PAUSE_S = 0.01
 
 # Without the later ones a connection whose other end lost its power hangs for hours; compiling
-# a query of ours takes longer than running it.
+# a query of ours takes longer than running it. Before version 12 numbers come with 15 digits.
 POSTGRES_ARGUMENTS = {
-    "options": "-c jit=off",
+    "options": "-c jit=off -c extra_float_digits=3",
     "application_name": "cw-mqtt",
     "connect_timeout": 5,
     "keepalives_idle": 30,
