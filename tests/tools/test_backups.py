@@ -24,7 +24,7 @@ def backup(here: Installation) -> Path:
     here.home.hear(reading(0, power_w=1 / 3), reading(8, night=True))
     here.home.store()
     here.home.journal.commit([SensorState("main", energy=published)], [reading(16)])
-    here.call("user", "add", "ada", "--password", "l\N{LATIN SMALL LETTER O WITH DIAERESIS}ve")
+    here.call("user", "add", "ada", "--password", "long enough")
     path = here.folder / "backup.zip"
     assert here.call("backup", path).exit_code == 0
     return path

@@ -163,6 +163,17 @@ def test_what_cannot_be_exported_is_said(
     assert said in result.stderr
 
 
+def test_an_export_that_failed_leaves_the_file_that_was_there(here: Installation) -> None:
+    here.home.store()
+    output = here.write("yesterday's")
+
+    result = here.call("export", "cellar", "--output", output)
+
+    assert result.exit_code == 2
+    assert output.read_text() == "yesterday's\n"
+    assert [path.name for path in here.folder.glob("file*")] == ["file"]
+
+
 @pytest.mark.parametrize("columns", [MEASURE, (*PERIOD, *COST)])
 def test_the_documentation_shows_the_columns_that_are_written(columns: tuple[str, ...]) -> None:
     assert f"    {','.join(columns)}\n" in DOCUMENTATION
