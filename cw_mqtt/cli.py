@@ -18,6 +18,7 @@ import click
 from cw_mqtt import __version__
 from cw_mqtt.cli_adopt import adopt_command
 from cw_mqtt.cli_common import AS_JSON, load, open_database
+from cw_mqtt.cli_history import HISTORY
 from cw_mqtt.cli_users import user
 from cw_mqtt.config.load import EXAMPLE_KEY, find_config, format_mistakes, load_settings, warnings
 from cw_mqtt.errors import BridgeError, InUseError, SettingsError, UsageError
@@ -343,6 +344,10 @@ def rollups_rebuild(config: Path | None) -> None:
     forget(engine)
     show_progress("Adding up", build(engine, settings.energy.max_gap_s))
     click.echo("All sums are computed.")
+
+
+for history_command in HISTORY:
+    main.add_command(history_command)
 
 
 @main.group("key")

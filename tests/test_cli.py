@@ -354,6 +354,18 @@ def test_a_terminal_that_is_closed_ends_the_bridge(tmp_path):
     os.close(terminal)
 
 
+def test_a_running_bridge_is_backed_up_and_not_restored(tmp_path, bridge):
+    config, backup = tmp_path / "config.yaml", tmp_path / "backup.zip"
+
+    backed_up = call(config, "backup", backup)
+    restored = call(config, "restore", backup, "--replace")
+
+    assert backed_up.stdout == f"{backup} is written, and reads as the database did.\n"
+    assert backed_up.exit_code == 0
+    assert restored.exit_code == 2
+    assert "is in use by process" in restored.stderr
+
+
 def test_checking_the_config_imports_no_library_that_it_does_without(config):
     assert heavy_modules_of("--config", config, "check-config") == set()
 

@@ -1,17 +1,25 @@
 """Many measures at once."""
 
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+from operator import itemgetter
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import ADDED
-from cw_mqtt.store.rollups import refresh
+from cw_mqtt.store.measures import ADDED, whole
+from cw_mqtt.store.rollups import DAY_S, edited, refresh
+from cw_mqtt.store.tables import measures
 
 ROWS_AT_ONCE = 10_000
 
 Point = tuple[int, float, bool]  # timestamp in s, power in W, night
+
+# not from `WHOLE_ROWS`: its condition on the timestamp would make SQLite go through all of them
+AT_TIMES = select(measures.c.timestamp, measures.c.value).where(
+    measures.c.sensor_id == whole("sensor_id"),
+    measures.c.timestamp.in_(bindparam("times", expanding=True)),
+)
 
 
 def insert_history(
@@ -37,3 +45,40 @@ def insert_history(
             refresh(connection, sensor_id, int(min(times)), int(max(times)), max_gap_s)
             written += len(chunk)
             progress(written)
+
+
+def add_missing(
+    connection: Connection,
+    sensor_id: int,
+    points: Mapping[tuple[int, float], bool],
+    max_gap_s: int,
+) -> int:
+    """Add those measures that are not there yet; how many.
+
+    `points` are night flags by timestamp and power: a measure with the same two is the same, so
+    that other night hours do not make others of them. What is added is a correction.
+    """
+    asked = {"sensor_id": sensor_id, "times": [ts for ts, _ in points]}
+    there = {(ts, power_w) for ts, power_w in connection.execute(AT_TIMES, asked)}
+    # of those of one second the order stays: the last of them begins the next interval
+    missing = sorted((point for point in points if point not in there), key=itemgetter(0))
+    if not missing:
+        return 0
+    rows = [
+        {"sensor_id": sensor_id, "timestamp": ts, "value": w, "night_rate": int(points[ts, w])}
+        for ts, w in missing
+    ]
+    connection.execute(ADDED, rows)
+    for first_ts, last_ts in stretches([ts for ts, _ in missing]):
+        edited(connection, sensor_id, first_ts, last_ts, max_gap_s)
+    return len(missing)
+
+
+def stretches(times: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of times, in order, that have no day or more between them."""
+    first_ts = times[0]
+    for ts, next_ts in pairwise(times):
+        if next_ts - ts >= DAY_S:
+            yield first_ts, ts
+            first_ts = next_ts
+    yield first_ts, times[-1]

@@ -12,16 +12,16 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from cw_mqtt.config.settings import DatabaseSettings
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.errors import ResourceAwayError, UsageError
 
 SQLITE_NAME = "citizenwatt.sqlite"
 BUSY_TIMEOUT_S = 5
 BUSY_PAUSE_S = 0.01
 
 # Without the later ones a connection whose other end lost its power hangs for hours; compiling
-# a query of ours takes longer than running it.
+# a query of ours takes longer than running it. Before version 12 numbers come with 15 digits.
 POSTGRES_ARGUMENTS = {
-    "options": "-c jit=off",
+    "options": "-c jit=off -c extra_float_digits=3",
     "application_name": "cw-mqtt",
     "connect_timeout": 5,
     "keepalives_idle": 30,
@@ -106,6 +106,27 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         raise ResourceAwayError(explained(engine.url, first_line(error))) from error
     except NoConnectionFreeError as error:
         raise ResourceAwayError(explained(engine.url, "all connections are in use")) from error
+
+
+@contextmanager
+def filling(engine: Engine) -> Iterator[Connection]:
+    """A transaction for rows out of a file. Raises `UsageError` when one of them is refused."""
+    try:
+        with transaction(engine) as connection:
+            yield connection
+    except DBAPIError as error:
+        raise UsageError(f"{place(engine.url)} refuses a row: {first_line(error)}") from error
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which nothing changes, whatever others write."""
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with transaction(engine) as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")  # pysqlite begins none before a SELECT
+        yield connection
 
 
 def is_rows_fault(error: DBAPIError) -> bool:

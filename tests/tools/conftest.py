@@ -1,8 +1,12 @@
+"""An old base to take over, and an installation on each kind of database."""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.old_base import make_old_base
+from tests.tools.installation import Installation
 
 
 @pytest.fixture
@@ -16,3 +20,10 @@ def url(postgres_url: str) -> str:
 def config(tmp_path: Path) -> Path:
     """Where settings will be written."""
     return tmp_path / "config.yaml"
+
+
+@pytest.fixture
+def here(tmp_path: Path, database_url: str | None) -> Iterator[Installation]:
+    installation = Installation(tmp_path / "here", database_url)
+    yield installation
+    installation.home.close()

@@ -1,0 +1,150 @@
+"""The commands `cw-mqtt export`, `import`, `backup` and `restore`: history in files."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cw_mqtt.cli_common import AS_JSON, open_database
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.errors import UsageError
+from cw_mqtt.measure.periods import STEPS, instant_of
+from cw_mqtt.tools.progress import show_progress
+
+FAILED = 1
+
+
+@click.command("export")
+@click.argument("sensors", nargs=-1, metavar="[SENSOR]...")
+@click.option("--from", "since", metavar="TIME", help="The first instant, as 2025-01-01.")
+@click.option("--until", metavar="TIME", help="Up to but not including this instant.")
+@click.option("--step", type=click.Choice(list(STEPS)), help="Energy and cost by period instead.")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv")
+@click.option("--utc", is_flag=True, help="Times in UTC, not in the settings' timezone.")
+@click.option("--output", type=click.Path(path_type=Path), help="A file; by default the terminal.")
+@click.pass_obj
+def export_command(
+    config: Path | None,
+    /,
+    sensors: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    step: str | None,
+    form: str,
+    *,
+    utc: bool,
+    output: Path | None,
+) -> None:
+    """Write measures, or what they add up to, as CSV or JSON lines.
+
+    SENSOR is a slug, a name or a number; without one all are written. `cw-mqtt import` reads
+    measures back. With --step: energy, mean, lowest and highest power of each period of the
+    local calendar, and its cost by the contract that was valid then.
+
+    cw-mqtt export main --from 2025-01-01 --until 2026-01-01 --step 1month
+    """
+    from cw_mqtt.tools.exports import Wanted, export
+    from cw_mqtt.tools.files import written_whole
+
+    settings, engine = open_database(config)
+    from_ts, until_ts = (parse_instant(text, settings) for text in (since, until))
+    wanted = Wanted(sensors, from_ts, until_ts, step, utc)
+    if output is None:
+        export(engine, settings, wanted, form, sys.stdout)
+        return
+    with written_whole(output) as part, part.open("w", encoding="utf-8", newline="") as file:
+        count = export(engine, settings, wanted, form, file)
+    click.echo(f"{count:,} rows written to {output}.", err=True)
+
+
+@click.command("import")
+@click.argument("source", type=click.File("rb"), metavar="FILE")
+@click.option("--sensor", help="Whose measures these are; by default each line says it.")
+@click.option("--format", "form", type=click.Choice(["auto", "csv", "jsonl"]), default="auto")
+@click.option("--dry-run", is_flag=True, help="Only say what would become of each line.")
+@AS_JSON
+@click.pass_obj
+def import_command(
+    config: Path | None,
+    source: Any,
+    sensor: str | None,
+    form: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Add the measures in FILE (- is the terminal) that are not there yet.
+
+    Read are exports, tables of the old base as psql copies them, and any CSV or JSON lines with
+    times and watts; docs/operations.md says which. Nothing is added twice: an import that was
+    broken off is started again. The bridge may run meanwhile. Exit code 1: lines were refused.
+    """
+    from cw_mqtt.tools.imports import Report, Source, import_lines
+
+    settings, engine = open_database(config)
+    report = Report()
+    lines = Source(source, form, sensor)
+    size = max(1, os.fstat(source.fileno()).st_size)
+    done = import_lines(engine, settings, lines, report, time.time(), dry=dry_run)
+    shares = (min(1.0, so_far / size) for so_far in accumulate(done))
+    show_progress("Importing", shares, hidden=as_json)
+    told = {**asdict(report), "dry_run": dry_run}
+    click.echo(json.dumps(told) if as_json else report.text())
+    if report.refused:
+        sys.exit(FAILED)
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def backup_command(config: Path | None, file: Path) -> None:
+    """Write the database and the journal into FILE, and read it back.
+
+    The bridge may run meanwhile. FILE holds logins and the history of a home, and can be read by
+    you alone. Keep config.yaml beside it: it has the sensors' keys, and is not in FILE.
+    """
+    from cw_mqtt.tools.backups import check_backup, write_backup
+    from cw_mqtt.tools.files import written_whole
+
+    settings, engine = open_database(config)
+    with written_whole(file) as part:
+        shares = write_backup(engine, settings.data_dir, part, time.time())
+        show_progress("Writing", shares)
+        show_progress("Reading back", check_backup(part))
+    click.echo(f"{file} is written, and reads as the database did.")
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Empty the database first.")
+@click.pass_obj
+def restore_command(config: Path | None, file: Path, *, replace: bool) -> None:
+    """Fill the database with the backup FILE, all or nothing, and read it back.
+
+    Stop the bridge before. FILE may come from the other kind of database, so this is also a way
+    to move. A journal that belongs to the backup stays, with what was measured since.
+    """
+    from cw_mqtt.tools.backups import check_backup, restore_backup
+
+    show_progress("Checking", check_backup(file))
+    settings, engine = open_database(config)
+    shares = restore_backup(engine, settings.data_dir, file, replace=replace)
+    show_progress("Restoring", shares)
+    click.echo(f"{file} is restored, and the database reads as it.")
+
+
+HISTORY = (export_command, import_command, backup_command, restore_command)
+
+
+def parse_instant(text: str | None, settings: Settings) -> int | None:
+    """The instant in an option. Raises `UsageError`."""
+    try:
+        return instant_of(text, settings.timezone) if text else None
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,68 @@
+"""Long histories: measures as a stream, and their sums between any instants."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice, pairwise
+
+from sqlalchemy import Connection, func, select, union_all
+
+from cw_mqtt.model import EnergySum, Key, Range, StoredMeasure
+from cw_mqtt.store.measures import OF_TIME, OLDEST_FIRST, stored_measure, whole
+from cw_mqtt.store.ranges import MICROSECONDS, energy_sums
+from cw_mqtt.store.rollups import QUARTER_S
+from cw_mqtt.store.tables import measures, rollups, sensor_slugs, sensors
+
+ROWS_AT_ONCE = 2000
+GROUPS_AT_ONCE = 2000
+
+Period = tuple[int, int]  # from, until, in s
+
+STREAM = OF_TIME.order_by(*OLDEST_FIRST).execution_options(yield_per=ROWS_AT_ONCE)
+OF_SENSOR = measures.c.sensor_id == whole("sensor_id"), measures.c.timestamp >= 0
+QUARTERS = rollups.c.sensor_id == whole("sensor_id"), rollups.c.span_s == QUARTER_S
+TIMES = union_all(
+    *(
+        select(function(ts).label("ts")).where(*chosen)
+        # there are more quarter hours than measures where these are thinned out
+        for ts, chosen in ((measures.c.timestamp, OF_SENSOR), (rollups.c.start_ts, QUARTERS))
+        for function in (func.min, func.max)
+    )
+)
+
+
+def sensor_ids(connection: Connection) -> dict[str, int]:
+    """The id of each sensor by its number, its name and its slug, of which the slug is last."""
+    rows = connection.execute(select(sensors.c.id, sensors.c.name).order_by(sensors.c.id)).all()
+    names = {str(i): i for i, _ in rows} | {name: i for i, name in rows if name}
+    slugs: dict[str, int] = dict(connection.execute(select(sensor_slugs)).all())
+    return names | slugs
+
+
+def times(connection: Connection, sensor_id: int) -> Period | None:
+    """When a sensor's oldest and newest measures are, also those that are thinned out."""
+    found = connection.execute(TIMES, {"sensor_id": sensor_id}).scalars()
+    known = [ts for ts in found if ts is not None]
+    return (min(known), max(known)) if known else None
+
+
+def stream(
+    connection: Connection, sensor_id: int, from_ts: int, until_ts: int
+) -> Iterator[StoredMeasure]:
+    """A sensor's measures in order of time, few of them in memory at once."""
+    between = {"sensor_id": sensor_id, "from_ts": from_ts, "until_ts": until_ts}
+    for row in connection.execute(STREAM, between):
+        yield stored_measure(sensor_id, row)
+
+
+def sums_between(
+    connection: Connection, sensor_id: int, edges: Iterable[int], max_gap_s: int
+) -> Iterator[tuple[Period, EnergySum | None]]:
+    """What is carried from each edge to the next; None where no measure is.
+
+    Raises `ResourceAwayError` when the rollups are needed and are being computed anew.
+    """
+    for seconds, periods in groupby(pairwise(edges), key=lambda period: period[1] - period[0]):
+        while some := list(islice(periods, GROUPS_AT_ONCE)):
+            first, last = some[0][0] * MICROSECONDS, some[-1][1] * MICROSECONDS
+            chosen = Range(sensor_id, Key.TIME, first, last)
+            sums = energy_sums(connection, chosen, seconds * MICROSECONDS, max_gap_s)
+            yield from zip(some, sums, strict=True)

@@ -1,0 +1,159 @@
+"""Export: measures, or what they add up to by period, as lines of CSV or JSON."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, Engine
+
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.errors import UsageError
+from cw_mqtt.measure.periods import LAST_TS, STEPS, period_edges, period_start
+from cw_mqtt.measure.tariff import cost, price_changes
+from cw_mqtt.model import EnergySum, iso_utc
+from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.history import Period, sensor_ids, stream, sums_between, times
+from cw_mqtt.store.measures import UNKNOWN
+
+MEASURE = ("sensor", "time", "watts", "night")
+ENERGY = ("kwh", "day_kwh", "night_kwh", "mean_w", "min_w", "max_w", "measured_s")
+PERIOD = ("sensor", "from", "until", *ENERGY)
+COST = ("cost", "currency")
+DIGITS = 9  # of kWh and mean W: sums of rows are as exact as they are
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be exported: which sensors (none named: all), from when until when, and how.
+
+    `step` is one of `STEPS`; without it measures are exported. Without a bound everything is.
+    """
+
+    names: tuple[str, ...] = ()
+    from_ts: int | None = None
+    until_ts: int | None = None
+    step: str | None = None
+    utc: bool = False
+
+
+def export(engine: Engine, settings: Settings, wanted: Wanted, form: str, output: TextIO) -> int:
+    """Write what is wanted as `csv` or `jsonl`; how many rows there were.
+
+    Raises `UsageError` for an unknown sensor, `ResourceAwayError` while sums are computed anew.
+    """
+    with transaction(engine) as connection:
+        ids = chosen_sensors(sensor_ids(connection), wanted.names)
+        exporter = Exporter(connection, settings, wanted)
+        write = row_writer(form, exporter.columns, output)
+        count = 0
+        for sensor_id, name in ids.items():
+            for row in exporter.rows(sensor_id, name):
+                write(row)
+                count += 1
+        return count
+
+
+def chosen_sensors(known: dict[str, int], names: Iterable[str]) -> dict[int, str]:
+    """The slug (or else the name, or the number) of each sensor that is named; of all if none is.
+
+    Raises `UsageError` for an unknown one.
+    """
+    labels = {sensor_id: name for name, sensor_id in known.items()}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no sensor {name!r} here; there is {', '.join(labels.values())}")
+    chosen = [known[name] for name in names] or sorted(labels)
+    return {sensor_id: labels[sensor_id] for sensor_id in chosen}
+
+
+class Exporter:
+    """Makes the rows of an export, a few at a time."""
+
+    def __init__(self, connection: Connection, settings: Settings, wanted: Wanted) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._zone = settings.timezone
+        self._wanted = wanted
+        self._costs = COST if settings.providers else ()
+        self._changes = price_changes(settings)
+        self._time: Callable[[int], str] = iso_utc if wanted.utc else self._local_time
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what is in a row."""
+        return (*PERIOD, *self._costs) if self._wanted.step else MEASURE
+
+    def rows(self, sensor_id: int, name: str) -> Iterator[Row]:
+        """The rows of one sensor in order of time."""
+        found = times(self._connection, sensor_id)
+        if found is None:
+            return
+        from_ts, until_ts = self._wanted.from_ts, self._wanted.until_ts
+        until_ts = min(found[1] + 1 if until_ts is None else until_ts, LAST_TS)
+        if self._wanted.step is None:
+            yield from self._measures(sensor_id, name, from_ts or 0, until_ts)
+            return
+        step = STEPS[self._wanted.step]
+        from_ts = period_start(found[0], step, self._zone) if from_ts is None else from_ts
+        if from_ts < until_ts:
+            edges = period_edges(from_ts, until_ts, step, self._zone)
+            yield from self._periods(sensor_id, name, edges)
+
+    def _measures(self, sensor_id: int, name: str, from_ts: int, until_ts: int) -> Iterator[Row]:
+        for measure in stream(self._connection, sensor_id, from_ts, until_ts):
+            night = None if measure.night_rate == UNKNOWN else measure.night_rate
+            yield name, self._time(measure.timestamp), measure.value_w, night
+
+    def _periods(self, sensor_id: int, name: str, edges: Iterable[int]) -> Iterator[Row]:
+        currency = self._settings.energy.currency
+        for period, energy in self._sums(sensor_id, edges):
+            row = (name, *map(self._time, period), *energy_columns(energy))
+            costs = self._cost(sensor_id, period, energy) if self._costs else None
+            yield (*row, costs, currency) if self._costs else row
+
+    def _sums(
+        self, sensor_id: int, edges: Iterable[int]
+    ) -> Iterator[tuple[Period, EnergySum | None]]:
+        return sums_between(self._connection, sensor_id, edges, self._settings.energy.max_gap_s)
+
+    def _cost(self, sensor_id: int, period: Period, energy: EnergySum | None) -> float | None:
+        """What a period costs, each part of it at the prices valid then; None where unknown."""
+        start, end = period
+        changes = [ts for ts in self._changes if start < ts < end]
+        parts = self._sums(sensor_id, [start, *changes, end]) if changes else [(period, energy)]
+        costs = [cost(of_part, *part, self._settings) for part, of_part in parts]
+        known = [each for each in costs if each is not None]
+        return round(math.fsum(known), DIGITS) if len(known) == len(costs) else None
+
+    def _local_time(self, ts: int) -> str:
+        return datetime.fromtimestamp(ts, self._zone).isoformat()
+
+
+def energy_columns(energy: EnergySum | None) -> Row:
+    """The columns `ENERGY`; only the measured time is known where no measure is."""
+    if energy is None:
+        return (*[None] * (len(ENERGY) - 1), 0)
+    day_kwh, night_kwh = energy.kwh
+    numbers = (day_kwh + night_kwh, day_kwh, night_kwh, sum(energy.mean_w))
+    rounded = (round(number, DIGITS) for number in numbers)
+    return (*rounded, energy.min_w, energy.max_w, energy.seconds)
+
+
+def row_writer(form: str, columns: Row, output: TextIO) -> Callable[[Row], object]:
+    """What writes a row; what is unknown is empty in CSV, and null in JSON."""
+    if form == "jsonl":
+        return lambda row: output.write(json_line(dict(zip(columns, row, strict=True))))
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(columns)
+    return writer.writerow
+
+
+def json_line(row: dict[str, Any]) -> str:
+    """A row as a line."""
+    return json.dumps(row, ensure_ascii=False) + "\n"
