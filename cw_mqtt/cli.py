@@ -93,9 +93,10 @@ def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
 
         run_demo(settings, folder, timedelta())
         return
-    from cw_mqtt.running import run
+    from cw_mqtt.running import run, start_again
 
-    run(settings, folder)
+    if run(settings, folder):
+        start_again()
 
 
 @main.command("demo")

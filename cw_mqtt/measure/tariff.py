@@ -1,4 +1,4 @@
-"""Tariffs: which hours are night, in local time."""
+"""Tariffs: which hours are night, in local time, and what energy costs."""
 
 from datetime import datetime
 
@@ -19,3 +19,12 @@ def is_night(ts: int, settings: Settings) -> bool:
         else second >= window.start_s or second < window.end_s
         for window in contract.night_hours
     )
+
+
+def price_per_kwh(ts: int, settings: Settings, *, night: bool) -> float:
+    """What energy costs in a tariff on the day of an instant; 0 on a day without a contract."""
+    contract = settings.contract_on(datetime.fromtimestamp(ts, settings.timezone).date())
+    if contract is None:
+        return 0.0
+    tariff = contract.night if night and contract.night else contract.day
+    return tariff.eur_per_kwh

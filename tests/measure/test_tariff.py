@@ -1,9 +1,10 @@
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.measure.tariff import is_night, price_per_kwh
 from tests.settings import NIGHT_CONTRACT, settings
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -44,3 +45,14 @@ def test_hours_change_on_the_day_from_which_a_new_line_is_valid(tmp_path, local,
     providers = [NIGHT_CONTRACT, later]
 
     assert is_night(local_ts(local), settings(tmp_path, providers=providers)) is night
+
+
+@pytest.mark.parametrize(("night", "price"), [(False, 0.2), (True, 0.1)])
+def test_each_tariff_has_its_price(tmp_path: Path, night: bool, price: float) -> None:
+    contract = settings(tmp_path, providers=[NIGHT_CONTRACT])
+
+    assert price_per_kwh(1_790_000_000, contract, night=night) == price
+
+
+def test_without_a_contract_energy_costs_nothing(tmp_path: Path) -> None:
+    assert price_per_kwh(1_790_000_000, settings(tmp_path), night=False) == 0

@@ -135,7 +135,7 @@ def test_a_refused_password_is_said_but_never_shown(
 
     house.start(**at(doorman, protocol=protocol, username="cw", password="s3cret"))
 
-    assert house.reason().endswith("refuses the username or the password")
+    assert "refuses the username or the password" in house.reason()
     assert "s3cret" not in caplog.text
 
 
