@@ -35,8 +35,9 @@ check: $(READY_TO_TEST) ## all that CI demands: format, lint, types, tests, cove
 bench: $(READY_TO_TEST) ## measure speed and memory (minutes)
 	$(BIN)/python -m tests.bench
 
-torture: $(READY_TO_TEST) ## attack simulated sensors at length, with ten million forged blocks (half an hour)
+torture: $(READY_TO_TEST) ## attack simulated sensors with ten million forged blocks, cut the line to the broker 1000 times (an hour)
 	$(BIN)/python -m tests.torture
+	CW_MQTT_CUTS=1000 $(BIN)/python -m pytest tests/publish/test_cuts.py
 
 clean: ## remove all that was made here, except your data
 	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -168,7 +168,8 @@ class Connection:
             if self._connack is None and isinstance(error, ResourceAwayError):
                 raise VersionRefusedError(
                     f"{self._broker} gives no answer to MQTT {self.protocol}; does it expect TLS, "
-                    "no TLS, or another version of MQTT?"
+                    "no TLS, a client certificate, or another version of MQTT? "
+                    "see mqtt.port, mqtt.tls and mqtt.protocol"
                 ) from error
             raise
 

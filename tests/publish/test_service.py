@@ -1,10 +1,12 @@
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
 from cw_mqtt.model import Event, SensorState
 from cw_mqtt.publish import client
+from cw_mqtt.publish.service import MqttPublisher
 from tests.mosquitto import Broker
 from tests.program import free_port
 from tests.publish.doorman import Doorman
@@ -411,3 +413,87 @@ def test_certificates_that_cannot_be_used_are_named(house: House) -> None:
     house.start(tls={"ca": str(broken)})
 
     assert "mqtt.tls" in house.reason()
+
+
+def test_a_request_is_answered(house: House, observer: Observer) -> None:
+    house.start_and_wait()
+
+    observer.publish("citizenwatt/bridge/request/health_check", '{"transaction": 7}')
+
+    wait_until(lambda: observer.last("citizenwatt/bridge/response/health_check"))
+    answer = json.loads(observer.last("citizenwatt/bridge/response/health_check") or "")
+    assert (answer["status"], answer["transaction"]) == ("ok", 7)
+    assert answer["data"]["stages"]["mqtt"]["state"] == "working"
+
+
+def test_with_mqtt_5_a_request_says_where_the_answer_goes(house: House, broker: Broker) -> None:
+    house.start_and_wait()
+    asked = ["mosquitto_rr", "-h", broker.host, "-p", str(broker.port), "-V", "5", "-W", "10"]
+    asked += ["-t", "citizenwatt/bridge/request/health_check", "-e", "me/answers", "-m", "{}"]
+
+    answer = subprocess.run(asked, capture_output=True, check=True, timeout=20).stdout
+
+    assert json.loads(answer)["status"] == "ok"
+
+
+def test_a_restart_is_answered_and_then_done(house: House, observer: Observer) -> None:
+    house.start_and_wait(allow_requests=["restart"])
+
+    observer.publish("citizenwatt/bridge/request/restart", "{}")
+
+    wait_until(lambda: house.done == ["restart"])
+    wait_until(lambda: observer.last("citizenwatt/bridge/response/restart") == '{"status":"ok"}')
+
+
+def test_nothing_is_changed_by_a_request_that_is_not_allowed(
+    house: House, observer: Observer
+) -> None:
+    house.start_and_wait()
+
+    observer.publish("citizenwatt/bridge/request/restart", "{}")
+
+    wait_until(lambda: observer.last("citizenwatt/bridge/response/restart"))
+    assert '"status":"error"' in (observer.last("citizenwatt/bridge/response/restart") or "")
+    assert not house.done
+
+
+def test_discovery_is_published_again_when_asked_for(house: House, observer: Observer) -> None:
+    house.start_and_wait(allow_requests=["discovery/republish"])
+    config = f"homeassistant/device/{house.journal.installation}_main/config"
+
+    observer.publish("citizenwatt/bridge/request/discovery/republish", "")
+
+    wait_until(lambda: len(observer.payloads(config)) == 2)
+
+
+def test_a_receiver_that_is_lost_is_an_event(house: House, observer: Observer) -> None:
+    house.start_and_wait()
+    house.health.working("receiver hall")
+    house.journal.ring()
+    observer.publish("citizenwatt/bridge/request/health_check", "")
+    wait_until(lambda: observer.last("citizenwatt/bridge/response/health_check"))
+
+    house.health.waiting("receiver hall", "no such port")
+
+    wait_until(lambda: observer.payloads("citizenwatt/bridge/event"))
+    event = json.loads(observer.payloads("citizenwatt/bridge/event")[0])
+    assert (event["type"], event["text"]) == ("receiver_lost", "receiver hall: no such port")
+
+
+@warned
+def test_a_client_id_taken_again_and_again_is_named(
+    house: House, doorman: Doorman, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MqttPublisher, "longest_pause_s", 0.01)
+    house.start(**at(doorman, protocol="3.1.1"))
+
+    wait_until(lambda: cut_and_look(doorman, house))
+
+    assert f"cw-{house.journal.installation}" in house.reason()
+
+
+def cut_and_look(doorman: Doorman, house: House) -> bool:
+    """Cut the line; whether the stage suspects another client by now."""
+    doorman.cut()
+    stage = house.health.stages().get("mqtt")
+    return bool(stage and stage.reason and "another client" in stage.reason)
