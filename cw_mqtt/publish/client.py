@@ -54,7 +54,7 @@ class Connection:
         self,
         settings: MqttSettings,
         client_id: str,
-        will: Message,
+        will: Message | None,
         protocol: Protocol,
         bell: NetworkBell,
     ) -> None:
@@ -138,7 +138,7 @@ class Connection:
         if wire is not None:
             wire.close()
 
-    def _client(self, settings: MqttSettings, client_id: str, will: Message) -> paho.Client:
+    def _client(self, settings: MqttSettings, client_id: str, will: Message | None) -> paho.Client:
         client = make_client(settings, client_id, will, self.protocol)
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
@@ -255,7 +255,7 @@ class Connection:
 def connect(
     settings: MqttSettings,
     client_id: str,
-    will: Message,
+    will: Message | None,
     bell: NetworkBell,
     last_worked: Protocol | None,
 ) -> Connection:

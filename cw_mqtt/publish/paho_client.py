@@ -17,12 +17,14 @@ VERSIONS: dict[Protocol, MQTTProtocolVersion] = {
     "5": MQTTProtocolVersion.MQTTv5,
     "3.1.1": MQTTProtocolVersion.MQTTv311,
 }
-WILL_DELAY_S = 15  # also how long the session outlives the connection, or the will would not wait
+# Also how long the session outlives the connection, or the will would not wait. A frozen bridge
+# must be offline within 40 s: Mosquitto sees it 22.5 to 28 s after its last packet.
+WILL_DELAY_S = 10
 MOST_UNACKED = 20  # what Mosquitto takes at a time
 
 
 def make_client(
-    settings: MqttSettings, client_id: str, will: Message, protocol: Protocol
+    settings: MqttSettings, client_id: str, will: Message | None, protocol: Protocol
 ) -> paho.Client:
     """A client that is not connected yet. Raises `ResourceAwayError` for unusable TLS files."""
     client = paho.Client(
@@ -40,8 +42,9 @@ def make_client(
     if settings.tls:
         client.tls_set_context(tls_context(settings.tls))
         client.tls_insecure_set(not settings.tls.verify)
-    delay = properties(protocol, PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S)
-    client.will_set(will.topic, will.payload, will.qos, will.retain, delay)
+    if will:
+        delay = properties(protocol, PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S)
+        client.will_set(will.topic, will.payload, will.qos, will.retain, delay)
     client.max_inflight_messages_set(MOST_UNACKED)
     return client
 

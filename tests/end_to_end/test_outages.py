@@ -32,6 +32,7 @@ def bridges(tmp_path, broker):
     for bridge in made:
         bridge.start()
     yield made
+    signal_all(made, signal.SIGCONT)  # a frozen one could not stop
     for bridge in made:
         bridge.stop()
 
