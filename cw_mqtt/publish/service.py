@@ -188,7 +188,8 @@ class MqttPublisher:
         connection.settle()
         publish_all(connection, map(cleared, ghosts))
         connection.settle()
-        self._journal.note_retained((), ghosts)
+        # what the broker did not let us clear is tried again on the next connection
+        self._journal.note_retained((), set(ghosts) - connection.refused)
 
     def _take_over_totals(self, connection: Connection) -> None:
         """For totals that this journal has never published, ask the broker for earlier ones.
