@@ -74,7 +74,7 @@ def start_again() -> NoReturn:
 
 def config_hash(settings: Settings) -> str:
     """Tells settings apart without telling anything of them; secrets are not part of it."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
+    return hashlib.sha256(settings.model_dump_json(warnings=False).encode()).hexdigest()[:12]
 
 
 def make_services(
