@@ -77,7 +77,7 @@ DIAGNOSTICS: Mapping[str, Component] = {
         "state_class": "measurement",
         "unit_of_measurement": "%",
         "suggested_display_precision": 1,
-        "value_template": "{{ value_json.loss * 100 }}",
+        "value_template": "{{ (value_json.loss * 100) | round(1) }}",
         **DIAGNOSTIC,
     },
     "quality": {

@@ -103,7 +103,7 @@ def test_what_comes_out_of_the_state_is_diagnostic(quantity: str) -> None:
 def test_loss_is_shown_in_percent() -> None:
     loss = discovered("entity")["homeassistant/sensor/1a2b_flat-2/loss/config"]
 
-    assert loss["value_template"] == "{{ value_json.loss * 100 }}"
+    assert loss["value_template"] == "{{ (value_json.loss * 100) | round(1) }}"
     assert loss["unit_of_measurement"] == "%"
 
 
