@@ -49,8 +49,9 @@ bench-full: $(READY_TO_TEST) ## measure years of history (an hour, and 40 GB in 
 	$(BIN)/python -m tests.bench_history postgresql 1 3
 	$(BIN)/python -m tests.bench_history postgresql 10 3
 
-torture: $(READY_TO_TEST) ## attack simulated sensors at length, with ten million forged blocks (half an hour)
+torture: $(READY_TO_TEST) ## attack simulated sensors with ten million forged blocks, cut the line to the broker 1000 times (an hour)
 	$(BIN)/python -m tests.torture
+	CW_MQTT_CUTS=1000 $(BIN)/python -m pytest tests/publish/test_cuts.py
 
 addon: $(READY_TO_RUN) ## make build/addon/cw_mqtt, the folder that Home Assistant installs as an add-on
 	@rm -rf build

@@ -25,7 +25,7 @@ from cw_mqtt.decode.verify import Ruling, judge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.energy import add_measure, join_totals, raise_total
-from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.measure.tariff import is_night, price_per_kwh
 from cw_mqtt.model import (
     JOULES_PER_KWH,
     Chunk,
@@ -293,6 +293,7 @@ class Bridge:
             reading.power_w,
             night=reading.night,
             max_gap_s=self._settings.energy.max_gap_s,
+            price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
         )
         return replace(state, energy=energy, latest=reading)
 

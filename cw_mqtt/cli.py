@@ -96,9 +96,10 @@ def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
 
         run_demo(settings, folder, timedelta())
         return
-    from cw_mqtt.running import run
+    from cw_mqtt.running import run, start_again
 
-    run(settings, folder)
+    if run(settings, folder):
+        start_again()
 
 
 @main.command("demo")
@@ -398,6 +399,35 @@ def key_fingerprint(config: Path | None, *, as_json: bool) -> None:
     shown = list(fingerprints(sensor_keys(settings.sensors), EXAMPLE_KEY))
     lines = [json.dumps([asdict(each) for each in shown])] if as_json else [s.text() for s in shown]
     click.echo("\n".join(lines))
+
+
+@main.group("discovery")
+def discovery() -> None:
+    """What Home Assistant finds at the broker."""
+
+
+@discovery.command("cleanup")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@AS_JSON
+@click.pass_obj
+def discovery_cleanup(config: Path | None, *, dry_run: bool, as_json: bool) -> None:
+    """Remove from the broker what no sensor of config.yaml publishes any more.
+
+    The bridge does that by itself for sensors that are renamed or removed. This is for what it
+    cannot know, because its journal was lost or somebody else published under its base topic.
+    Topics of other programs are left alone. `cw-mqtt run` may be running.
+    """
+    from cw_mqtt.tools.cleanup import clean_up
+
+    settings, _ = load(config)
+    topics = clean_up(settings, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps({"removed": not dry_run, "topics": topics}))
+        return
+    for topic in topics:
+        click.echo(topic)
+    done = "would be removed" if dry_run else "removed"
+    click.echo(f"{len(topics)} topic(s) {done}." if topics else "Nothing is left behind.", err=True)
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -148,6 +148,8 @@ class Energy:
     `loaded` is false until the database was asked what it knows of this sensor; until then the
     total is incomplete and must not be shown to anybody. `published` says that a total from
     this journal has been published, so that the broker's retained one is no longer needed.
+    `cost` is what the live measures cost, in the currency of the settings, each at the price of
+    its own day and tariff.
     """
 
     start_j: float = 0.0
@@ -157,6 +159,7 @@ class Energy:
     last_power_w: float = 0.0
     loaded: bool = False
     published: bool = False
+    cost: float = 0.0
 
     @property
     def total_kwh(self) -> float:

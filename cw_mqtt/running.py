@@ -1,11 +1,15 @@
 """All stages plugged together, from the settings, on CherryPy's bus."""
 
+import hashlib
 import logging
+import os
 import signal
 import sys
+import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cherrypy
 from sqlalchemy import Engine
@@ -24,6 +28,7 @@ from cw_mqtt.stages import Service, Stage, Stages
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine
+from cw_mqtt.store.schema import HEAD
 from cw_mqtt.store.tokens import Tokens
 from cw_mqtt.store.writer import DatabaseWriter
 
@@ -33,17 +38,24 @@ EVENTS_KEPT = 200
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
-def run(settings: Settings, folder: Path) -> None:
+def run(settings: Settings, folder: Path) -> bool:
     """Run the bridge until a signal ends it; paths of ports are meant from `folder`.
 
+    Returns whether a request over MQTT wants it started again.
     Raises `InUseError` when another process holds the journal, `ResourceAwayError` when
     `data_dir` cannot be used, `UsageError` for a port of no known kind; after that, nothing but
     a signal ends it.
     """
     health = Health()
+    again = threading.Event()
+
+    def restart() -> None:
+        again.set()
+        os.kill(os.getpid(), signal.SIGTERM)  # the bus must be stopped from the main thread
+
     journal = Journal(settings.data_dir, durable=settings.journal.durability == "full")
     try:
-        services = make_services(settings, folder, journal, health)
+        services = make_services(settings, folder, journal, health, restart)
         for text in warnings(settings):
             log.warning("%s", text)
         log.info("cw-mqtt %s, %d sensors", __version__, len(settings.sensors))
@@ -53,10 +65,25 @@ def run(settings: Settings, folder: Path) -> None:
         log.info("stopped")
     finally:
         journal.close()
+    return again.is_set()
+
+
+def start_again() -> NoReturn:
+    """Become a new process of the same command, with settings read anew."""
+    os.execv(sys.executable, [sys.executable, "-m", "cw_mqtt", *sys.argv[1:]])  # noqa: S606
+
+
+def config_hash(settings: Settings) -> str:
+    """Tells settings apart without telling anything of them; secrets are not part of it."""
+    return hashlib.sha256(settings.model_dump_json(warnings=False).encode()).hexdigest()[:12]
 
 
 def make_services(
-    settings: Settings, folder: Path, journal: Journal, health: Health
+    settings: Settings,
+    folder: Path,
+    journal: Journal,
+    health: Health,
+    restart: Callable[[], None],
 ) -> list[Service]:
     """Every service that the settings ask for, in the order in which they stop."""
     events: deque[Event] = deque(maxlen=EVENTS_KEPT)
@@ -69,7 +96,10 @@ def make_services(
     ]
     services.append(bridge)
     if settings.mqtt:
-        services.append(make_publisher(settings.mqtt, settings, journal, health, events, bridge))
+        publisher = make_publisher(
+            settings.mqtt, settings, journal, health, events, bridge, restart
+        )
+        services.append(publisher)
     services.append(DatabaseWriter(engine, settings, journal, health, bridge.load))
     if settings.web:
         services.insert(0, make_web(settings.web, settings, journal, health, engine))
@@ -83,14 +113,14 @@ def make_publisher(
     health: Health,
     events: deque[Event],
     bridge: Bridge,
+    restart: Callable[[], None],
 ) -> Service:
     """The MQTT stage; imported here, since a bridge without a broker does not need it."""
     from cw_mqtt.publish.service import MqttPublisher
 
     return MqttPublisher(
         mqtt,
-        settings.sensors,
-        night_prices=any(line.current and line.night for line in settings.providers),
+        settings,
         journal=journal,
         health=health,
         events=events,
@@ -98,8 +128,11 @@ def make_publisher(
         bridge_info=lambda: {
             "started": health.started,
             "database": "postgresql" if settings.database.url else "sqlite",
+            "schema": HEAD,
+            "config_hash": config_hash(settings),
             "warnings": warnings(settings),
         },
+        actions={"restart": restart},
     )
 
 

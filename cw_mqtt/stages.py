@@ -5,6 +5,7 @@ the other stages do not notice.
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -115,7 +116,9 @@ class Stage:
 
     def _pause_s(self) -> float:
         pause_s = PAUSES_S[min(self._failures, len(PAUSES_S)) - 1]
-        return min(pause_s, self.service.longest_pause_s)
+        longest_s = min(pause_s, self.service.longest_pause_s)
+        # not all at the same moment after an outage that hit many
+        return longest_s * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
 class Stages:

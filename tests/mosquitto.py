@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.program import Program, free_port
@@ -11,10 +12,10 @@ from tests.program import Program, free_port
 # the test's folder; for anybody else it has no effect.
 CONFIGURATION = """\
 listener {port} {host}
-allow_anonymous true
-persistence false
 user root
+{settings}
 """
+ANONYMOUS = ("allow_anonymous true", "persistence false")
 
 
 def find_mosquitto() -> str | None:
@@ -23,13 +24,23 @@ def find_mosquitto() -> str | None:
 
 
 class Broker(Program):
-    """A Mosquitto for anonymous clients, which forgets everything when it ends."""
+    """A Mosquitto; with no other settings, for anybody, and it forgets everything when it ends."""
 
-    def __init__(self, mosquitto: str, folder: Path) -> None:
+    def __init__(self, mosquitto: str, folder: Path, settings: Sequence[str] = ANONYMOUS) -> None:
         port = free_port()
         configuration = folder / "mosquitto.conf"
-        configuration.write_text(CONFIGURATION.format(port=port, host=self.host))
+        configuration.write_text(
+            CONFIGURATION.format(port=port, host=self.host, settings="\n".join(settings))
+        )
         super().__init__([mosquitto, "-v", "-c", configuration], folder, port)
+
+    def save(self) -> None:
+        """Have it write its store, which a later power cut leaves as it is then."""
+        os.kill(self.pid, signal.SIGUSR1)
+
+    def reload(self) -> None:
+        """Have it read its passwords again."""
+        os.kill(self.pid, signal.SIGHUP)
 
     def kill(self) -> None:
         """End it at once, as a power cut does."""

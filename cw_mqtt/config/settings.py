@@ -75,10 +75,14 @@ class ReceiverSettings(Section):
 
 
 class PublishSettings(Section):
-    """How often a sensor's readings are published; zeros: every reading."""
+    """How often a sensor's readings are published; zeros: every reading.
+
+    `energy_every_s` is the energy total's own pace; None: together with the power.
+    """
 
     every_s: Amount = 0
     on_change_w: Amount = 0
+    energy_every_s: Amount | None = None
 
 
 class SensorSettings(Section):

@@ -36,9 +36,15 @@ def carry(
 
 
 def add_measure(
-    energy: Energy, ts: int, power_w: float, *, night: bool, max_gap_s: float
+    energy: Energy,
+    ts: int,
+    power_w: float,
+    *,
+    night: bool,
+    max_gap_s: float,
+    price_per_kwh: float = 0.0,
 ) -> Energy:
-    """The total after one more live measure.
+    """The total, and its cost, after one more live measure.
 
     One that is heard out of order, a little older than the last, changes nothing: the interval
     it lies in is counted already.
@@ -54,6 +60,7 @@ def add_measure(
         night_j=energy.night_j + (carried.energy_j if night else 0.0),
         last_ts=ts,
         last_power_w=power_w,
+        cost=energy.cost + carried.energy_j / JOULES_PER_KWH * price_per_kwh,
     )
 
 
@@ -67,6 +74,7 @@ def join_totals(stored: Energy, since: Energy) -> Energy:
         last_ts=newest.last_ts,
         last_power_w=newest.last_power_w,
         loaded=True,
+        cost=stored.cost + since.cost,
     )
 
 

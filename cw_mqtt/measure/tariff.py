@@ -46,3 +46,12 @@ def cost(energy: EnergySum | None, from_ts: int, until_ts: int, settings: Settin
         + night_kwh * night.eur_per_kwh
         + months * max(line.day.eur_per_month, night.eur_per_month)
     )
+
+
+def price_per_kwh(ts: int, settings: Settings, *, night: bool) -> float:
+    """What energy costs in a tariff on the day of an instant; 0 on a day without a contract."""
+    contract = settings.contract_on(datetime.fromtimestamp(ts, settings.timezone).date())
+    if contract is None:
+        return 0.0
+    tariff = contract.night if night and contract.night else contract.day
+    return tariff.eur_per_kwh

@@ -9,53 +9,35 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.publish.network import (
-    REFUSALS,
-    VERSION_REFUSED,
-    NetworkBell,
-    in_words,
-    refusal,
-    tls_context,
+from cw_mqtt.publish.network import REFUSALS, VERSION_REFUSED, NetworkBell, in_words, refusal
+from cw_mqtt.publish.paho_client import (
+    MOST_UNACKED,
+    WILL_DELAY_S,
+    Protocol,
+    make_client,
+    message_properties,
+    properties,
 )
+from cw_mqtt.publish.requests import Received
 from cw_mqtt.publish.topics import Message
 
-Protocol = Literal["5", "3.1.1"]
-
-VERSIONS: dict[Protocol, MQTTProtocolVersion] = {
-    "5": MQTTProtocolVersion.MQTTv5,
-    "3.1.1": MQTTProtocolVersion.MQTTv311,
-}
 KEEPALIVE_S = 15
-WILL_DELAY_S = 15  # also how long the session outlives the connection, or the will would not wait
 ANSWER_WITHIN_S = 20.0
 CONNACK_WITHIN_S = 5.0  # amqtt waits for more of a CONNECT that it does not understand
 TICK_S = 1.0  # paho looks after its keepalive at least this often
-MOST_UNACKED = 20  # what Mosquitto takes at a time
 MOST_RECEIVED = 100
 
 
 class VersionRefusedError(ResourceAwayError):
     """The broker does not speak this version of MQTT, as far as one can tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message from the broker; `retained` ones are from before the subscription."""
-
-    topic: str
-    payload: str
-    retained: bool
 
 
 class Connection:
@@ -72,7 +54,7 @@ class Connection:
         self,
         settings: MqttSettings,
         client_id: str,
-        will: Message,
+        will: Message | None,
         protocol: Protocol,
         bell: NetworkBell,
     ) -> None:
@@ -156,32 +138,8 @@ class Connection:
         if wire is not None:
             wire.close()
 
-    def _client(self, settings: MqttSettings, client_id: str, will: Message) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=VERSIONS[self.protocol],
-            transport=settings.transport,
-            reconnect_on_failure=False,
-        )
-        if settings.transport == "websockets":
-            client.ws_set_options(settings.path)
-        if settings.username is not None:
-            password = settings.password
-            client.username_pw_set(
-                settings.username, password.get_secret_value() if password else None
-            )
-        if settings.tls:
-            client.tls_set_context(tls_context(settings.tls))
-            client.tls_insecure_set(not settings.tls.verify)
-        client.will_set(
-            will.topic,
-            will.payload,
-            will.qos,
-            will.retain,
-            self._properties(PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S),
-        )
-        client.max_inflight_messages_set(MOST_UNACKED)
+    def _client(self, settings: MqttSettings, client_id: str, will: Message | None) -> paho.Client:
+        client = make_client(settings, client_id, will, self.protocol)
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -190,15 +148,6 @@ class Connection:
         client.on_message = self._on_message
         return client
 
-    def _properties(self, packet: int, **values: int) -> Properties | None:
-        """MQTT 5 properties; None for 3.1.1, which has none."""
-        if self.protocol != "5":
-            return None
-        properties = Properties(packet)  # type: ignore[no-untyped-call]
-        for name, value in values.items():
-            setattr(properties, name, value)
-        return properties
-
     def _open(self, settings: MqttSettings) -> None:
         try:
             self._paho.connect(
@@ -206,8 +155,8 @@ class Connection:
                 settings.port,
                 keepalive=KEEPALIVE_S,
                 clean_start=False if self.protocol == "5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
-                properties=self._properties(
-                    PacketTypes.CONNECT, SessionExpiryInterval=WILL_DELAY_S
+                properties=properties(
+                    self.protocol, PacketTypes.CONNECT, SessionExpiryInterval=WILL_DELAY_S
                 ),
             )
         except (OSError, ValueError) as error:  # ValueError: a host name that cannot be one
@@ -219,7 +168,8 @@ class Connection:
             if self._connack is None and isinstance(error, ResourceAwayError):
                 raise VersionRefusedError(
                     f"{self._broker} gives no answer to MQTT {self.protocol}; does it expect TLS, "
-                    "no TLS, or another version of MQTT?"
+                    "no TLS, a client certificate, or another version of MQTT? "
+                    "see mqtt.port, mqtt.tls and mqtt.protocol"
                 ) from error
             raise
 
@@ -236,13 +186,12 @@ class Connection:
         self._take_acks()
         while self._outbox and len(self._unacked) < MOST_UNACKED:
             message = self._outbox.pop(next(iter(self._outbox)))
-            properties = None
-            if message.expiry_s is not None:
-                properties = self._properties(
-                    PacketTypes.PUBLISH, MessageExpiryInterval=message.expiry_s
-                )
             handed = self._paho.publish(
-                message.topic, message.payload, message.qos, message.retain, properties
+                message.topic,
+                message.payload,
+                message.qos,
+                message.retain,
+                message_properties(self.protocol, message),
             )
             self._unacked[handed.mid] = (time.monotonic(), message)
             self.published += 1
@@ -292,14 +241,21 @@ class Connection:
         self._acks.append((mid, code))
 
     def _on_message(self, client: Any, user: Any, message: paho.MQTTMessage) -> None:
-        payload = message.payload.decode("utf-8", "replace")
-        self.received.append(Received(message.topic, payload, message.retain))
+        self.received.append(
+            Received(
+                message.topic,
+                message.payload.decode("utf-8", "replace"),
+                message.retain,
+                getattr(message.properties, "ResponseTopic", None),
+                getattr(message.properties, "CorrelationData", None),
+            )
+        )
 
 
 def connect(
     settings: MqttSettings,
     client_id: str,
-    will: Message,
+    will: Message | None,
     bell: NetworkBell,
     last_worked: Protocol | None,
 ) -> Connection:

@@ -1,11 +1,13 @@
 """What of the publications depends on the installation's name. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cw_mqtt import __version__
-from cw_mqtt.config.settings import MqttSettings, SensorSettings
-from cw_mqtt.publish.discovery import Discovery, Style
+from cw_mqtt.config.settings import MqttSettings, Settings
+from cw_mqtt.publish.contract import Contract
+from cw_mqtt.publish.discovery import Style, discovery_messages
+from cw_mqtt.publish.entities import Entities
 from cw_mqtt.publish.topics import Message, Topics
 
 OTHER_STYLE: Mapping[Style, Style] = {"device": "entity", "entity": "device", "none": "none"}
@@ -23,21 +25,17 @@ class Identity:
     retained: frozenset[str]
 
     @classmethod
-    def of(
-        cls,
-        installation: str,
-        mqtt: MqttSettings,
-        topics: Topics,
-        sensors: Sequence[SensorSettings],
-        *,
-        night_prices: bool,
-    ) -> "Identity":
+    def of(cls, installation: str, mqtt: MqttSettings, settings: Settings) -> "Identity":
         """The identity that these settings give to an installation."""
+        topics = Topics(mqtt.base_topic)
+        restart = "restart" in mqtt.allow_requests
+        entities = Entities(installation, topics, __version__, Contract(settings), restart)
+        # the bridge first, for the sensors refer to it
+        devices = [entities.bridge(), *map(entities.sensor, settings.sensors)]
         style, prefix = mqtt.discovery.style, mqtt.discovery.prefix
-        discovery = Discovery(installation, topics, prefix, __version__, night_prices)
-        messages = discovery.messages(style, sensors)
-        others = discovery.messages(OTHER_STYLE[style], sensors)
-        retained = topics.retained([sensor.slug for sensor in sensors])
+        messages = discovery_messages(prefix, style, devices)
+        others = discovery_messages(prefix, OTHER_STYLE[style], devices)
+        retained = topics.retained([sensor.slug for sensor in settings.sensors])
         return cls(
             tuple(messages),
             frozenset(message.topic for message in others),

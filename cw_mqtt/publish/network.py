@@ -13,10 +13,11 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.stages import Bell
 
 VERSION_REFUSED = 132
+BAD_ACCOUNT = "refuses the username or the password; see mqtt.username and mqtt.password"
 REFUSALS = {
     133: "does not accept the client id",
-    134: "refuses the username or the password",
-    135: "refuses the username or the password",
+    134: BAD_ACCOUNT,
+    135: BAD_ACCOUNT,
     136: "is not ready",
     137: "is busy",
     138: "has banned this client",
@@ -98,15 +99,20 @@ def refusal(code: ReasonCode) -> str:
 def in_words(error: Exception) -> str:
     """What a failed connection means; none of these errors holds a password."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its TLS certificate is not trusted: {error.verify_message}"
+        return (
+            f"its TLS certificate is not trusted: {error.verify_message}; "
+            "see mqtt.tls.ca and mqtt.tls.server_name"
+        )
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}"
+        return f"TLS failed: {error.reason or error}; see mqtt.port and mqtt.tls"
     if isinstance(error, socket.gaierror):
-        return "the host name is unknown"
+        return "the host name is unknown; see mqtt.host"
     if isinstance(error, ConnectionResetError):
-        return "it breaks the connection off; check port and mqtt.tls"
+        return "it breaks the connection off; see mqtt.port, mqtt.tls and mqtt.transport"
     if isinstance(error, TimeoutError):
-        return "no answer"
+        return "no answer; see mqtt.host and mqtt.port"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused; is it running? see mqtt.host and mqtt.port"
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     return str(error)

@@ -1,72 +1,87 @@
 """What of one sensor is published, and when."""
 
 import logging
-from dataclasses import dataclass
 
 from cw_mqtt.config.settings import SensorSettings
-from cw_mqtt.model import Energy, Reading, SensorState
+from cw_mqtt.model import Energy, Event, Reading, SensorState
+from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.topics import Message, Topics, is_due, is_online, timeout_s
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What subscribers were told last."""
-
-    latest: Reading | None
-    kwh: float | None
 
 
 class SensorPublisher:
     """Turns a sensor's state into the messages that are due.
 
     Remembers what was published: on this connection, so that only changes are published, and
-    ever, so that the energy total never falls.
+    ever, so that the energy total never falls and a return is told once.
     """
 
-    def __init__(self, settings: SensorSettings, topics: Topics, *, night_prices: bool) -> None:
+    def __init__(self, settings: SensorSettings, topics: Topics, contract: Contract) -> None:
         self.slug = settings.slug
         self._settings = settings
         self._topics = topics
-        self._night_prices = night_prices
-        self._sent: Sent | None = None
-        self._online: bool | None = None
+        self._contract = contract
+        self._was_online: bool | None = None
         self._highest_kwh = 0.0
         self._fallen = False
+        self.forget()
 
     def forget(self) -> None:
         """Begin anew: everything is due, as on a new connection."""
-        self._sent = self._online = None
+        self._nothing_sent = True
+        self._sent: Reading | None = None
+        self._sent_kwh: float | None = None
+        self._sent_kwh_ts = 0
+        self._online: bool | None = None
 
     def messages(self, state: SensorState, now_ts: float) -> list[Message]:
         """What to publish now that the sensor is in `state`, the most urgent first."""
         limit_s = timeout_s(state.chain.intervals_s, self._settings.availability_timeout_s)
         online = is_online(state.seen_ts, limit_s, now_ts)
-        kwh = self._total_kwh(state.energy)
-        latest, sent = state.latest, self._sent
+        turned = online != self._online
+        kwh, latest = self._total_kwh(state.energy), state.latest
         due = self._is_due(latest, kwh, limit_s)
         messages: list[Message] = []
-        if due:
-            self._sent = Sent(latest, kwh)
-        if due or online != self._online:  # silent for too long: the power is taken back
+        if due or turned:  # silent for too long: the power is taken back
             messages.append(self._topics.power(state, limit_s, now_ts))
-        if due and kwh is not None and (sent is None or sent.kwh != kwh):
+        if kwh is not None and self._is_energy_due(latest, kwh, due=due):
+            self._sent_kwh, self._sent_kwh_ts = kwh, latest.ts if latest else 0
             messages.append(self._topics.energy(self.slug, kwh))
         if due and latest:
-            messages.append(self._topics.state(state, latest, kwh, night_prices=self._night_prices))
-        if online != self._online:
+            messages.append(self._topics.state(state, latest, kwh, self._contract))
+        if turned:
             messages.append(self._topics.availability(self.slug, online=online))
-        self._online = online
+        if self._was_online not in (None, online):
+            kind = "sensor_online" if online else "sensor_offline"
+            messages.append(self._topics.event(Event(kind, now_ts, self.slug)))
+        if due:
+            self._nothing_sent, self._sent = False, latest
+        self._online = self._was_online = online
         return messages
 
     def _is_due(self, latest: Reading | None, kwh: float | None, limit_s: float) -> bool:
-        sent = self._sent
-        if sent is None or (sent.kwh is None and kwh is not None):
+        if self._nothing_sent or (self._sent_kwh is None and kwh is not None):
             return True
-        if latest is None or latest == sent.latest:
+        if latest is None or latest == self._sent:
             return False
-        return sent.latest is None or is_due(sent.latest, latest, self._settings.publish, limit_s)
+        if self._sent is None:
+            return True
+        overload = self._contract.overload
+        return overload(latest) != overload(self._sent) or is_due(
+            self._sent, latest, self._settings.publish, limit_s
+        )
+
+    def _is_energy_due(self, latest: Reading | None, kwh: float, *, due: bool) -> bool:
+        """At its own pace if it has one, else together with the power; never the same twice."""
+        if self._sent_kwh is None or kwh == self._sent_kwh:
+            return self._sent_kwh is None
+        pace_s = self._settings.publish.energy_every_s
+        if pace_s is None or latest is None:
+            return due
+        return (
+            abs(latest.ts - self._sent_kwh_ts) >= pace_s
+        )  # abs: also after the clock was set back
 
     def _total_kwh(self, energy: Energy) -> float | None:
         """The total to publish; None until it is complete and joined to earlier ones."""

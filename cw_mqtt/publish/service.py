@@ -1,38 +1,35 @@
 """The MQTT stage: keeps the broker told of what the journal holds."""
 
 import logging
-import math
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cw_mqtt import __version__
-from cw_mqtt.config.settings import MqttSettings, SensorSettings
+from cw_mqtt.config.settings import MqttSettings, Settings
+from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Event, SensorState
-from cw_mqtt.publish.client import TICK_S, Connection, Protocol, connect
+from cw_mqtt.model import Event
+from cw_mqtt.publish.client import TICK_S, Connection, connect
 from cw_mqtt.publish.discovery import MIGRATE, discovery_first
 from cw_mqtt.publish.identity import Identity
 from cw_mqtt.publish.network import NetworkBell
+from cw_mqtt.publish.paho_client import Protocol
+from cw_mqtt.publish.requests import Received, Requests
 from cw_mqtt.publish.retelling import Retelling
-from cw_mqtt.publish.sensor import SensorPublisher
-from cw_mqtt.publish.topics import (
-    HEALTH_EVERY_S,
-    ONLINE,
-    SENSOR_VALUES,
-    Message,
-    Topics,
-    cleared,
-)
+from cw_mqtt.publish.telling import Telling
+from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics, cleared
+from cw_mqtt.publish.totals import retained_totals
 
 log = logging.getLogger(__name__)
 
-RETAINED_WITHIN_S = 1.0  # some brokers send retained messages a while after the SUBACK
 ACK_AT_THE_END_WITHIN_S = 2.0
+SHORT_LIFE_S = 10.0
+MOST_SHORT_LIVES = 3
 
 
 class MqttPublisher:
@@ -40,9 +37,11 @@ class MqttPublisher:
 
     `announce_total(slug, retained_kwh)` must commit that a total is published from now on,
     raised to the one that the broker still holds. `events` is emptied. `bridge_info` adds to
-    the topic `bridge/info`. `birth_pause_s` is the range of the random wait after Home
-    Assistant has started, so that not all bridges answer at once. A journal that does not know
-    its totals has `totals_within_s` to learn them, and its installation, from the database.
+    the topic `bridge/info`. `actions` are what requests may do besides publishing discovery
+    again, by verb; they run in the stage's thread. `birth_pause_s` is the range of the random
+    wait after Home Assistant has started, so that not all bridges answer at once. A journal that
+    does not know its totals has `totals_within_s` to learn them, and its installation, from the
+    database.
     """
 
     name = "mqtt"
@@ -51,41 +50,37 @@ class MqttPublisher:
     def __init__(
         self,
         mqtt: MqttSettings,
-        sensors: Sequence[SensorSettings],
+        settings: Settings,
         *,
-        night_prices: bool,
         journal: Journal,
         health: Health,
         events: deque[Event],
         announce_total: Callable[[str, float | None], None],
         bridge_info: Callable[[], Mapping[str, Any]],
+        actions: Mapping[str, Callable[[], None]],
         clock: Callable[[], float] = time.time,
         birth_pause_s: tuple[float, float] = (1.0, 10.0),
         totals_within_s: float = 5.0,
     ) -> None:
         self._mqtt = mqtt
+        self._settings = settings
         self._journal = journal
         self._health = health
-        self._events = events
         self._announce_total = announce_total
         self._bridge_info = bridge_info
-        self._clock = clock
+        self._actions = {"discovery/republish": self._republish, **actions}
         self._birth_pause_s = birth_pause_s
         self._totals_within_s = totals_within_s
         self._topics = Topics(mqtt.base_topic)
-        self._sensors = [
-            SensorPublisher(sensor, self._topics, night_prices=night_prices) for sensor in sensors
-        ]
-        self._settings = tuple(sensors)
-        self._night_prices = night_prices
+        self._telling = Telling(settings, self._topics, journal, health, events, clock)
         self._bell = NetworkBell()
         journal.bell(self._bell)
         self._protocol: Protocol | None = None
         self._connection: Connection | None = None
-        self._retained: dict[str, str] = {}
         self._said_refused: set[str] = set()
         self._health_at_s = 0.0
         self._retelling = Retelling()
+        self._short_lives = 0
         health.ask(self.name, answer=self._figures)
 
     def wake(self) -> None:
@@ -104,10 +99,7 @@ class MqttPublisher:
     def _wait_for_totals(self, stopping: threading.Event) -> None:
         """A new journal does not know yet under which name Home Assistant knows this bridge."""
         deadline_s = time.monotonic() + self._totals_within_s
-        while not stopping.is_set() and not all(
-            (state := self._journal.states().get(sensor.slug)) and state.energy.loaded
-            for sensor in self._sensors
-        ):
+        while not stopping.is_set() and self._telling.unloaded():
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return
@@ -116,18 +108,13 @@ class MqttPublisher:
     def _serve_installation(
         self, installation: str, stopping: threading.Event, works: Callable[[], None]
     ) -> None:
-        identity = Identity.of(
-            installation, self._mqtt, self._topics, self._settings, night_prices=self._night_prices
-        )
+        identity = Identity.of(installation, self._mqtt, self._settings)
         self._journal.note_retained(identity.retained)
-        connection = connect(
-            self._mqtt,
-            f"cw-{installation}",
-            self._topics.bridge_state(online=False),
-            self._bell,
-            self._protocol,
-        )
+        will = self._topics.bridge_state(online=False)
+        client_id = f"cw-{installation}"
+        connection = connect(self._mqtt, client_id, will, self._bell, self._protocol)
         self._connection, self._protocol = connection, connection.protocol
+        connected_at_s = time.monotonic()
         try:
             self._greet(connection, identity)
             works()
@@ -138,38 +125,50 @@ class MqttPublisher:
                 self._step(connection, identity)
                 connection.work(TICK_S)
             self._leave(connection)
+        except ResourceAwayError as error:
+            lived_s = time.monotonic() - connected_at_s
+            self._short_lives = self._short_lives + 1 if lived_s < SHORT_LIFE_S else 0
+            if self._short_lives <= MOST_SHORT_LIVES:
+                raise
+            raise ResourceAwayError(
+                f"{error}; again and again: perhaps another client uses the client id {client_id}"
+            ) from error
         finally:
             self._connection = None
             connection.close()
 
     def _greet(self, connection: Connection, identity: Identity) -> None:
         """Tell everything in the order that shows subscribers nothing half done."""
-        connection.subscribe([self._mqtt.discovery.birth_topic])
+        connection.subscribe([self._mqtt.discovery.birth_topic, self._topics.request("#")])
         self._take_over_totals(connection)
         self._hand_over_discovery(connection, identity)
-        self._publish_info(connection)
-        self._publish_everything(connection)
+        connection.publish(self._info(connection))
+        publish_all(connection, self._telling.everything())
         self._say_alive(connection)
         connection.settle()
 
     def _step(self, connection: Connection, identity: Identity) -> None:
         """Whatever is due now."""
-        self._take_received(connection)
+        while connection.received:
+            self._take(connection, identity, connection.received.popleft())
         self._take_over_totals(connection)
-        self._publish_all(connection, self._due_messages())
-        while self._events and not connection.behind:
-            connection.publish(self._topics.event(self._events.popleft()))
+        publish_all(connection, self._telling.due())
+        if not connection.behind:
+            for message in self._telling.happened():
+                connection.publish(message)
+                if connection.behind:
+                    break
         now_s = time.monotonic()
         if self._retelling.is_due(now_s):
-            self._publish_all(connection, identity.discovery)
-            self._publish_everything(connection)
+            publish_all(connection, identity.discovery)
+            publish_all(connection, self._telling.everything())
             self._say_alive(connection)
         if now_s >= self._health_at_s:
             self._say_alive(connection)
         self._report_refused(connection)
 
     def _leave(self, connection: Connection) -> None:
-        self._publish_everything(connection)
+        publish_all(connection, self._telling.everything())
         connection.publish(self._topics.bridge_state(online=False))
         connection.settle(ACK_AT_THE_END_WITHIN_S)
         connection.say_goodbye()
@@ -183,89 +182,62 @@ class MqttPublisher:
         """
         ghosts = sorted(self._journal.retained_topics() - identity.retained, key=discovery_first)
         moving = [topic for topic in ghosts if topic in identity.handed_over]
-        self._publish_all(connection, (Message(topic, MIGRATE, 1, retain=True) for topic in moving))
+        publish_all(connection, (Message(topic, MIGRATE, 1, retain=True) for topic in moving))
         connection.settle()
-        self._publish_all(connection, identity.discovery)
+        publish_all(connection, identity.discovery)
         connection.settle()
-        self._publish_all(connection, map(cleared, ghosts))
+        publish_all(connection, map(cleared, ghosts))
         connection.settle()
-        self._journal.note_retained((), ghosts)
+        # what the broker did not let us clear is tried again on the next connection
+        self._journal.note_retained((), set(ghosts) - connection.refused)
 
     def _take_over_totals(self, connection: Connection) -> None:
         """For totals that this journal has never published, ask the broker for earlier ones.
 
         A journal that was lost and rebuilt may know less than subscribers were told.
         """
-        states = self._journal.states()
-        slugs = {
-            self._topics.sensor(sensor.slug, "energy"): sensor.slug
-            for sensor in self._sensors
-            if (state := states.get(sensor.slug))
-            and state.energy.loaded
-            and not state.energy.published
-        }
-        if not slugs:
-            return
-        self._retained.clear()
-        connection.subscribe(list(slugs))
-        deadline_s = time.monotonic() + RETAINED_WITHIN_S
-        self._take_received(connection)
-        while slugs.keys() - self._retained and time.monotonic() < deadline_s:
-            connection.work(max(0.0, deadline_s - time.monotonic()))
-            self._take_received(connection)
-        connection.unsubscribe(list(slugs))
-        for topic, slug in slugs.items():
-            self._announce_total(slug, parse_total(topic, self._retained.get(topic)))
+        if slugs := self._telling.never_published():
+            for topic, kwh in retained_totals(connection, slugs.keys()).items():
+                self._announce_total(slugs[topic], kwh)
 
-    def _take_received(self, connection: Connection) -> None:
-        while connection.received:
-            received = connection.received.popleft()
-            if received.topic != self._mqtt.discovery.birth_topic:
-                if received.retained:
-                    self._retained[received.topic] = received.payload
-            elif received.payload == ONLINE and not received.retained:
-                pause_s = random.uniform(*self._birth_pause_s)  # noqa: S311 - no secret
+    def _take(self, connection: Connection, identity: Identity, received: Received) -> None:
+        """Home Assistant's birth, or a request."""
+        if received.topic.startswith(self._topics.request("")):
+            self._answer(connection, identity, received)
+        elif received.topic == self._mqtt.discovery.birth_topic and received.payload == ONLINE:
+            pause_s = random.uniform(*self._birth_pause_s)  # noqa: S311 - no secret
+            if not received.retained:
                 self._retelling.ask(time.monotonic(), pause_s)
 
-    def _publish_everything(self, connection: Connection) -> None:
-        """Publish every value of every sensor: all totals first, availability last."""
-        for sensor in self._sensors:
-            sensor.forget()
-        in_order = sorted(
-            self._due_messages(),
-            key=lambda message: SENSOR_VALUES.index(message.topic.rpartition("/")[2]),
+    def _answer(self, connection: Connection, identity: Identity, request: Received) -> None:
+        requests = Requests(
+            self._topics,
+            self._mqtt.allow_requests,
+            {"health_check": self._health.report},
+            self._actions,
+            identity.retained,
         )
-        self._publish_all(connection, in_order)
+        answer = requests.answer(request)
+        connection.publish(answer.message)
+        if answer.afterwards:
+            connection.settle()
+            log.info("%s was asked for over MQTT", request.topic)
+            answer.afterwards()
 
-    def _due_messages(self) -> list[Message]:
-        states, now_ts = self._journal.states(), self._clock()
-        return [
-            message
-            for sensor in self._sensors
-            for message in sensor.messages(
-                states.get(sensor.slug, SensorState(sensor.slug)), now_ts
-            )
-        ]
+    def _republish(self) -> None:
+        self._retelling.ask(time.monotonic(), 0.0)
 
-    def _publish_all(self, connection: Connection, messages: Iterable[Message]) -> None:
-        for message in messages:
-            connection.publish(message)
-
-    def _publish_info(self, connection: Connection) -> None:
-        info = {
-            "version": __version__,
-            "installation": self._journal.installation,
-            "mqtt": connection.protocol,
-            "tls": self._mqtt.tls is not None,
-            "sensors": [sensor.slug for sensor in self._sensors],
+    def _info(self, connection: Connection) -> Message:
+        return self._telling.info(
+            version=__version__,
+            installation=self._journal.installation,
+            mqtt=connection.protocol,
+            tls=self._mqtt.tls is not None,
             **self._bridge_info(),
-        }
-        connection.publish(self._topics.bridge_info(info))
+        )
 
     def _say_alive(self, connection: Connection) -> None:
-        """Publish the health, and `online`: its acknowledgement proves the connection."""
-        connection.publish(self._topics.bridge_health(self._health.report()))
-        connection.publish(self._topics.bridge_state(online=True))
+        publish_all(connection, self._telling.alive())
         self._health_at_s = time.monotonic() + HEALTH_EVERY_S
 
     def _report_refused(self, connection: Connection) -> None:
@@ -286,15 +258,7 @@ class MqttPublisher:
         }
 
 
-def parse_total(topic: str, payload: str | None) -> float | None:
-    """The energy total in a retained message; None when there is none that makes sense."""
-    if not payload:
-        return None
-    try:
-        kwh = float(payload)
-    except ValueError:
-        kwh = math.nan
-    if math.isfinite(kwh) and kwh >= 0:
-        return kwh
-    log.warning("the broker holds no energy total under %s but %.40r; ignored", topic, payload)
-    return None
+def publish_all(connection: Connection, messages: Iterable[Message]) -> None:
+    """Publish messages in this order."""
+    for message in messages:
+        connection.publish(message)

@@ -11,7 +11,8 @@ from statistics import median
 from typing import Any, Literal
 
 from cw_mqtt.config.settings import PublishSettings
-from cw_mqtt.model import JOULES_PER_KWH, Event, Reading, SensorState, iso_utc
+from cw_mqtt.model import Event, Reading, SensorState, iso_utc
+from cw_mqtt.publish.contract import Contract
 
 ONLINE, OFFLINE = "online", "offline"
 BRIDGE_DOCUMENTS = ("state", "info", "health")
@@ -29,6 +30,7 @@ class Message:
     """One MQTT message; `expiry_s` (MQTT 5 only) is when the broker forgets it, None: never.
 
     An empty payload that is retained removes what the broker keeps under the topic.
+    `correlation` (MQTT 5 only) is what a request gave, for its sender to know the answer by.
     """
 
     topic: str
@@ -36,6 +38,7 @@ class Message:
     qos: Literal[0, 1]
     retain: bool
     expiry_s: int | None = None
+    correlation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ class Topics:
     def sensor(self, slug: str, value: str) -> str:
         """A topic of a sensor: state, power, energy or availability."""
         return f"{self.base}/{slug}/{value}"
+
+    def request(self, verb: str) -> str:
+        """Where others ask the bridge for something."""
+        return self.bridge(f"request/{verb}")
+
+    def response(self, verb: str) -> str:
+        """Where the bridge answers, unless the request names another topic."""
+        return self.bridge(f"response/{verb}")
 
     def retained(self, slugs: Sequence[str]) -> set[str]:
         """Every topic under which the broker keeps something of these sensors and the bridge."""
@@ -101,7 +112,7 @@ class Topics:
         )
 
     def state(
-        self, state: SensorState, latest: Reading, kwh: float | None, *, night_prices: bool
+        self, state: SensorState, latest: Reading, kwh: float | None, contract: Contract
     ) -> Message:
         """Everything known of a sensor as one JSON object; what is unknown is null."""
         intervals_s = state.chain.intervals_s
@@ -114,12 +125,8 @@ class Topics:
             "interval": round(median(intervals_s), 1) if intervals_s else None,
             "loss": round(state.chain.loss, 3),
             "quality": str(latest.verdict),
+            **contract.values(latest, state.energy, known=kwh is not None),
         }
-        if night_prices:
-            energy = state.energy
-            known = kwh is not None
-            values["energy_day"] = round(energy.day_j / JOULES_PER_KWH, 3) if known else None
-            values["energy_night"] = round(energy.night_j / JOULES_PER_KWH, 3) if known else None
         return Message(self.sensor(state.sensor, "state"), to_json(values), 1, retain=True)
 
 

@@ -11,9 +11,18 @@ from tests.config.conftest import LEAST
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTATION = (ROOT / "docs/configuration.md").read_text()
+PAGES = DOCUMENTATION + (ROOT / "docs/mqtt.md").read_text()
 SHIPPED = (ROOT / "config.yaml").read_text()
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", DOCUMENTATION, re.MULTILINE | re.DOTALL)
-MENTIONED_FILES = ("mqtt-password", "db-password", "ca.pem", "fullchain.pem", "privkey.pem")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL)
+MENTIONED_FILES = (
+    "mqtt-password",
+    "db-password",
+    "bridge.pem",
+    "bridge-key.pem",
+    "ca.pem",
+    "fullchain.pem",
+    "privkey.pem",
+)
 
 
 @pytest.fixture

@@ -105,6 +105,10 @@ class Subscriber:
         """The newest power of sensor `main`, 0 before the first."""
         return float((["0", *self.payloads("citizenwatt/main/power")])[-1])
 
+    def publish(self, topic: str, text: str) -> None:
+        """Publish as another client, and wait until the broker has it."""
+        self._client.publish(topic, text, qos=1).wait_for_publish(10)
+
     def close(self) -> None:
         """Leave the broker."""
         self._client.disconnect()

@@ -93,3 +93,18 @@ def test_of_two_measures_in_one_second_the_later_one_begins_the_next_interval():
     energy = add_all(Energy(), [(0, 100.0, 0), (10, 100.0, 0), (10, 300.0, 0), (20, 300.0, 0)])
 
     assert energy.day_j == 1000 + 3000
+
+
+def test_each_measure_costs_what_its_energy_cost_then():
+    energy = Energy(last_ts=0, last_power_w=1000)
+
+    energy = add_measure(energy, 180, 1000, night=False, max_gap_s=300, price_per_kwh=0.2)
+    energy = add_measure(energy, 360, 1000, night=True, max_gap_s=300, price_per_kwh=0.1)
+
+    assert energy.cost == pytest.approx(0.05 * 0.2 + 0.05 * 0.1)
+
+
+def test_a_joined_total_keeps_both_costs():
+    joined = join_totals(Energy(cost=2.0), Energy(cost=0.5))
+
+    assert joined.cost == 2.5

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cw_mqtt.measure.tariff import cost, is_night, price_changes
+from cw_mqtt.measure.tariff import cost, is_night, price_changes, price_per_kwh
 from cw_mqtt.model import JOULES_PER_KWH, EnergySum
 from tests.settings import NIGHT_CONTRACT, settings
 
@@ -119,3 +119,14 @@ def test_costs_of_parts_add_up_over_a_change_of_the_clocks(cuts):
     parts = sum(cost(None, *part, whole) for part in pairwise(edges))
 
     assert parts == pytest.approx(cost(None, edges[0], edges[-1], whole))
+
+
+@pytest.mark.parametrize(("night", "price"), [(False, 0.2), (True, 0.1)])
+def test_each_tariff_has_its_price(tmp_path: Path, night: bool, price: float) -> None:
+    contract = settings(tmp_path, providers=[NIGHT_CONTRACT])
+
+    assert price_per_kwh(1_790_000_000, contract, night=night) == price
+
+
+def test_without_a_contract_energy_costs_nothing(tmp_path: Path) -> None:
+    assert price_per_kwh(1_790_000_000, settings(tmp_path), night=False) == 0

@@ -1,11 +1,12 @@
 """A publisher at work: a real journal, a real stage, a real broker, and somebody who listens."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.mosquitto import Broker
+from tests.missing import MOSQUITTO, missing
+from tests.mosquitto import Broker, find_mosquitto
 from tests.publish.doorman import Doorman
 from tests.publish.house import House
 from tests.publish.observer import Observer
@@ -31,3 +32,20 @@ def house(broker: Broker, doorman: Doorman, tmp_path: Path) -> Iterator[House]:
     house = House(tmp_path / "data", {"host": broker.host, "port": broker.port})
     yield house
     house.close()
+
+
+@pytest.fixture
+def make_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
+    """Starts one Mosquitto with settings of its own."""
+    made: list[Broker] = []
+
+    def make(*settings: str) -> Broker:
+        folder = tmp_path / "own"
+        folder.mkdir()
+        made.append(Broker(find_mosquitto() or missing(MOSQUITTO), folder, settings))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from tests.program import HOST, Program
@@ -11,14 +12,16 @@ class Doorman:
     """Passes bytes between clients and the broker.
 
     A CONNECT of a protocol level in `answers` gets that answer, and the line is closed; for None
-    it is left without an answer.
+    it is left without an answer. `pause_s` is how long every piece waits, as on a bad line.
     """
 
     def __init__(self, broker: Program) -> None:
         self.answers: dict[int, bytes | None] = {}
         self.holding = False
+        self.pause_s = 0.0
         self._broker = broker
         self._lines: list[socket.socket] = []
+        self._frozen: set[socket.socket] = set()
         self._server = socket.create_server((HOST, 0))
         self.host, self.port = HOST, int(self._server.getsockname()[1])
         threading.Thread(target=self._welcome, daemon=True).start()
@@ -29,6 +32,10 @@ class Doorman:
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
         self._lines.clear()
+
+    def freeze(self) -> None:
+        """Pass nothing more on the lines there are; both ends take them for open."""
+        self._frozen.update(self._lines)
 
     def close(self) -> None:
         """Let nobody in any more."""
@@ -65,7 +72,10 @@ class Doorman:
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while content := source.recv(4096):
-                if not self.holding:
+                time.sleep(self.pause_s)
+                if not self.holding and source not in self._frozen:
                     target.sendall(content)
         with suppress(OSError):
+            if source in self._frozen:
+                return  # the end of one side is not heard at the other
             target.shutdown(socket.SHUT_RDWR)

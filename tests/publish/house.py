@@ -31,7 +31,10 @@ def state(power_w: float = 512, kwh: float = 12.5, ts: int = NOW_TS, **energy: A
 
 
 class House:
-    """One installation; `now_ts` is its clock, `sensors` and `night_prices` its settings."""
+    """One installation; `now_ts` is its clock, `sensors` and `providers` its settings.
+
+    `done` is what was asked for over MQTT.
+    """
 
     def __init__(self, folder: Path, mqtt: dict[str, Any]) -> None:
         self.folder = folder
@@ -39,6 +42,8 @@ class House:
         self.now_ts = float(NOW_TS)
         self.totals_within_s = 0.0
         self.sensors: list[dict[str, Any]] = [SENSOR]
+        self.providers: list[dict[str, Any]] = []
+        self.done: list[str] = []
         self.events: deque[Event] = deque(maxlen=10)
         self.health = Health()
         self.journal = Journal(folder, durable=False)
@@ -48,13 +53,13 @@ class House:
         """Start the publisher; does not wait for it."""
         publisher = MqttPublisher(
             MqttSettings.model_validate({**self.mqtt, **mqtt}),
-            settings(self.folder, sensors=self.sensors).sensors,
-            night_prices=False,
+            settings(self.folder, sensors=self.sensors, providers=self.providers),
             journal=self.journal,
             health=self.health,
             events=self.events,
             announce_total=self.announce_total,
             bridge_info=lambda: {"database": "sqlite"},
+            actions={"restart": lambda: self.done.append("restart")},
             clock=lambda: self.now_ts,
             birth_pause_s=(0.0, 0.01),
             totals_within_s=self.totals_within_s,

@@ -1,22 +1,27 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cw_mqtt.config.settings import SensorSettings
-from cw_mqtt.publish.discovery import Discovery
-from cw_mqtt.publish.topics import Topics
-from tests.settings import SENSOR
+from cw_mqtt import __version__
+from cw_mqtt.config.settings import MqttSettings
+from cw_mqtt.publish.identity import Identity
+from tests.settings import NIGHT_CONTRACT, SENSOR, settings
 
-SENSORS = [SensorSettings.model_validate({**SENSOR, "slug": "flat-2", "name": "Flat"})]
+SENSORS = [{**SENSOR, "slug": "flat-2", "name": "Flat"}]
+LIMITED = {"name": "6 kVA", "day": {"eur_per_kwh": 0.2}, "threshold_w": 6000}
 BRIDGE_STATE = {"topic": "citizenwatt/bridge/state"}
 CONNECTIVITY = "homeassistant/binary_sensor/1a2b_bridge/connectivity/config"
+DEVICE = "homeassistant/device/1a2b_flat-2/config"
+BRIDGE = "homeassistant/device/1a2b_bridge/config"
 
 
-def discovered(style: Any, *, night_prices: bool = False) -> dict[str, Any]:
+def discovered(style: Any, *contracts: Any, **mqtt: Any) -> dict[str, Any]:
     """The discovery messages by topic, read back from JSON."""
-    discovery = Discovery("1a2b", Topics("citizenwatt"), "homeassistant", "1.0", night_prices)
-    messages = discovery.messages(style, SENSORS)
+    made = settings(Path(), sensors=SENSORS, providers=contracts)
+    options = MqttSettings.model_validate({"discovery": {"style": style}, **mqtt})
+    messages = Identity.of("1a2b", options, made).discovery
     assert all(message.qos == 1 and message.retain for message in messages)
     return {message.topic: json.loads(message.payload) for message in messages}
 
@@ -31,6 +36,8 @@ def test_device_style_is_one_message_a_device_the_bridge_first() -> None:
 def test_entity_style_is_one_message_an_entity() -> None:
     assert list(discovered("entity")) == [
         CONNECTIVITY,
+        "homeassistant/binary_sensor/1a2b_bridge/receiver/config",
+        "homeassistant/sensor/1a2b_bridge/packets_per_minute/config",
         "homeassistant/sensor/1a2b_flat-2/power/config",
         "homeassistant/sensor/1a2b_flat-2/energy/config",
         "homeassistant/sensor/1a2b_flat-2/battery/config",
@@ -72,7 +79,7 @@ def test_energy_can_be_picked_in_the_energy_dashboard_and_depends_on_the_bridge_
             "model": "CitizenWatt sensor",
             "via_device": "1a2b_bridge",
         },
-        "origin": {"name": "cw-mqtt", "sw_version": "1.0"},
+        "origin": {"name": "cw-mqtt", "sw_version": __version__},
         "availability": [BRIDGE_STATE],
         "unique_id": "1a2b_flat-2_energy",
         "default_entity_id": "sensor.citizenwatt_flat_2_energy",
@@ -96,7 +103,7 @@ def test_what_comes_out_of_the_state_is_diagnostic(quantity: str) -> None:
 def test_loss_is_shown_in_percent() -> None:
     loss = discovered("entity")["homeassistant/sensor/1a2b_flat-2/loss/config"]
 
-    assert loss["value_template"] == "{{ value_json.loss * 100 }}"
+    assert loss["value_template"] == "{{ (value_json.loss * 100) | round(1) }}"
     assert loss["unit_of_measurement"] == "%"
 
 
@@ -110,7 +117,7 @@ def test_the_connectivity_of_the_bridge_stays_available_when_the_bridge_is_away(
 
 @pytest.mark.parametrize("quantity", ["energy_day", "energy_night"])
 def test_a_contract_with_night_prices_has_an_energy_for_each_tariff(quantity: str) -> None:
-    entity = discovered("entity", night_prices=True)[
+    entity = discovered("entity", NIGHT_CONTRACT)[
         f"homeassistant/sensor/1a2b_flat-2/{quantity}/config"
     ]
 
@@ -118,15 +125,54 @@ def test_a_contract_with_night_prices_has_an_energy_for_each_tariff(quantity: st
     assert entity["value_template"] == f"{{{{ value_json.{quantity} }}}}"
 
 
-def test_without_night_prices_entities_of_an_earlier_contract_are_removed() -> None:
-    device = discovered("device")["homeassistant/device/1a2b_flat-2/config"]
+def test_what_a_contract_costs_is_a_total_in_the_currency_of_the_settings() -> None:
+    cost = discovered("entity", NIGHT_CONTRACT)["homeassistant/sensor/1a2b_flat-2/cost/config"]
 
-    assert device["components"]["energy_day"] == {"platform": "sensor"}
+    assert (cost["device_class"], cost["state_class"]) == ("monetary", "total")
+    assert cost["unit_of_measurement"] == "EUR"
+    assert cost["value_template"] == "{{ value_json.cost }}"
+
+
+def test_a_contract_with_a_limit_has_an_overload_which_is_of_this_moment() -> None:
+    overload = discovered("device", LIMITED)[DEVICE]["components"]["overload"]
+
+    assert (overload["platform"], overload["device_class"]) == ("binary_sensor", "problem")
+    assert overload["availability_mode"] == "all"
+    assert overload["availability"][1] == {"topic": "citizenwatt/flat-2/availability"}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "platform"),
+    [
+        ("energy_day", "sensor"),
+        ("energy_night", "sensor"),
+        ("cost", "sensor"),
+        ("overload", "binary_sensor"),
+    ],
+)
+def test_what_only_an_earlier_contract_had_is_removed(quantity: str, platform: str) -> None:
+    assert discovered("device")[DEVICE]["components"][quantity] == {"platform": platform}
+
+
+def test_the_bridge_is_a_device_with_its_receivers_and_packets() -> None:
+    components = discovered("device")[BRIDGE]["components"]
+
+    assert components["receiver"]["value_template"] == "{{ value_json.receiver }}"
+    assert components["packets_per_minute"]["state_topic"] == "citizenwatt/bridge/health"
+    assert components["restart"] == {"platform": "button"}
+
+
+def test_the_restart_button_is_there_when_requests_may_restart() -> None:
+    components = discovered("device", allow_requests=["restart"])[BRIDGE]["components"]
+
+    assert components["restart"]["command_topic"] == "citizenwatt/bridge/request/restart"
+    assert components["restart"]["payload_press"] == "{}"
 
 
 def test_both_styles_give_the_same_ids() -> None:
-    device = discovered("device", night_prices=True)
-    entities = discovered("entity", night_prices=True).values()
+    device = discovered("device", NIGHT_CONTRACT)
+    entities = discovered("entity", NIGHT_CONTRACT).values()
 
-    in_devices = {c["unique_id"] for d in device.values() for c in d["components"].values()}
+    components = [c for d in device.values() for c in d["components"].values()]
+    in_devices = {c["unique_id"] for c in components if "unique_id" in c}
     assert {entity["unique_id"] for entity in entities} == in_devices

@@ -1,21 +1,24 @@
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.model import SensorState
+from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.sensor import SensorPublisher
 from cw_mqtt.publish.topics import Topics
 from tests.publish.house import NOW_TS, state
-from tests.settings import SENSOR
+from tests.settings import SENSOR, settings
 
 
-def sensor(**settings: Any) -> SensorPublisher:
+def sensor(*, providers: Sequence[Any] = (), **changes: Any) -> SensorPublisher:
     """A publisher that has told nothing yet."""
-    settings = {**SENSOR, **settings}
+    made = SensorSettings.model_validate({**SENSOR, **changes})
     return SensorPublisher(
-        SensorSettings.model_validate(settings), Topics("citizenwatt"), night_prices=False
+        made, Topics("citizenwatt"), Contract(settings(Path(), providers=providers))
     )
 
 
@@ -64,7 +67,9 @@ def test_after_too_long_a_silence_the_power_is_taken_back() -> None:
     publisher = sensor()
     told(publisher, state())
 
-    assert told(publisher, state(), NOW_TS + 50) == {"power": "", "availability": "offline"}
+    values = told(publisher, state(), NOW_TS + 50)
+
+    assert (values["power"], values["availability"]) == ("", "offline")
 
 
 @pytest.mark.parametrize("missing", ["loaded", "published"])
@@ -109,3 +114,39 @@ def test_a_restarted_sensor_is_online_before_its_first_good_reading() -> None:
     values = told(publisher, settling)
 
     assert (values["power"], values["availability"]) == ("", "online")
+
+
+def test_an_overload_is_told_at_once_however_the_readings_are_thinned_out() -> None:
+    limited = {"name": "600 W", "day": {"eur_per_kwh": 0.2}, "threshold_w": 600}
+    publisher = sensor(providers=[limited], publish={"every_s": 20})
+    told(publisher, state(512))
+
+    assert told(publisher, state(599, ts=NOW_TS + 8), NOW_TS + 8) == {}
+    assert told(publisher, state(601, ts=NOW_TS + 9), NOW_TS + 9)["power"] == "601"
+
+
+def test_energy_may_have_its_own_pace() -> None:
+    publisher = sensor(publish={"energy_every_s": 15})
+    told(publisher, state(512, kwh=1))
+
+    assert "energy" not in told(publisher, state(512, kwh=1.1, ts=NOW_TS + 8), NOW_TS + 8)
+    assert told(publisher, state(512, kwh=1.2, ts=NOW_TS + 16), NOW_TS + 16)["energy"] == "1.200"
+
+
+def test_energy_goes_on_when_the_power_is_thinned_out() -> None:
+    publisher = sensor(publish={"on_change_w": 100, "energy_every_s": 5})
+    told(publisher, state(512, kwh=1))
+
+    assert told(publisher, state(513, kwh=1.1, ts=NOW_TS + 8), NOW_TS + 8) == {"energy": "1.100"}
+
+
+def test_a_sensor_that_falls_silent_and_returns_is_an_event_each_time() -> None:
+    publisher = sensor()
+    told(publisher, state())
+
+    silent = told(publisher, state(), NOW_TS + 60)
+    publisher.forget()
+    back = told(publisher, state(ts=NOW_TS + 61), NOW_TS + 61)
+
+    assert '"type":"sensor_offline"' in silent["citizenwatt/bridge/event"]
+    assert '"type":"sensor_online"' in back["citizenwatt/bridge/event"]

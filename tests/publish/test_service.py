@@ -1,13 +1,11 @@
 import json
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from cw_mqtt.model import Event, SensorState
-from cw_mqtt.publish import client
 from tests.mosquitto import Broker
-from tests.program import free_port
-from tests.publish.doorman import Doorman
 from tests.publish.house import NOW_TS, House, state
 from tests.publish.observer import Observer
 from tests.settings import SENSOR
@@ -15,15 +13,9 @@ from tests.waiting import wait_until
 
 ENERGY = "citizenwatt/main/energy"
 BRIDGE_STATE = "citizenwatt/bridge/state"
-BIRTH = "homeassistant/status"
 
 # The log says once that something went wrong; the test looks at what comes of it.
 warned = pytest.mark.usefixtures("caplog")
-
-
-def at(doorman: Doorman, **mqtt: Any) -> dict[str, Any]:
-    """MQTT settings that lead through the doorman."""
-    return {"host": doorman.host, "port": doorman.port, **mqtt}
 
 
 def test_on_connecting_all_is_told_in_order(house: House, observer: Observer) -> None:
@@ -54,125 +46,6 @@ def test_a_committed_reading_is_published(house: House, observer: Observer) -> N
 
     observer.wait_for("citizenwatt/main/power", "600")
     observer.wait_for(ENERGY, "12.600")
-
-
-@warned
-def test_after_a_power_cut_at_the_broker_all_is_there_again(house: House, broker: Broker) -> None:
-    house.journal.commit([state()])
-    house.start_and_wait()
-
-    broker.kill()
-    wait_until(lambda: house.health.stages()["mqtt"].state == "waiting")
-    broker.start()
-    house.wait_until_works()
-
-    late = Observer(broker)
-    late.wait_for(ENERGY, "12.500")
-    late.wait_for(BRIDGE_STATE, "online")
-    assert all(seen.retained for seen in late.seen)
-    late.close()
-
-
-@warned
-def test_a_broker_that_is_away_at_the_start_is_waited_for(house: House, broker: Broker) -> None:
-    broker.stop()
-
-    house.start()
-
-    assert "connection refused" in house.reason()
-    broker.start()
-    house.wait_until_works()
-
-
-@warned
-def test_a_crash_leaves_the_bridge_offline(
-    house: House, doorman: Doorman, observer: Observer
-) -> None:
-    house.start_and_wait(**at(doorman, protocol="3.1.1"))
-
-    doorman.close()
-
-    observer.wait_for(BRIDGE_STATE, "offline")
-
-
-@warned
-def test_with_mqtt_5_a_short_break_is_not_shown(
-    house: House, doorman: Doorman, observer: Observer
-) -> None:
-    house.start_and_wait(**at(doorman, protocol="5"))
-
-    doorman.cut()
-    wait_until(lambda: observer.payloads(BRIDGE_STATE).count("online") == 2)
-
-    assert "offline" not in observer.payloads(BRIDGE_STATE)
-
-
-@pytest.mark.parametrize("answer", [None, b"", b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"])
-def test_a_broker_that_refuses_mqtt_5_gets_3_1_1(
-    house: House,
-    doorman: Doorman,
-    observer: Observer,
-    monkeypatch: pytest.MonkeyPatch,
-    answer: bytes | None,
-) -> None:
-    monkeypatch.setattr(client, "CONNACK_WITHIN_S", 0.2)
-    doorman.answers = {5: answer}
-
-    house.start_and_wait(**at(doorman))
-
-    observer.wait_for(BRIDGE_STATE, "online")
-    assert json.loads(observer.last("citizenwatt/bridge/info") or "")["mqtt"] == "3.1.1"
-
-
-@pytest.mark.parametrize(
-    ("protocol", "answers"),
-    [("3.1.1", {4: b"\x20\x02\x00\x04"}), ("auto", {5: b"\x20\x03\x00\x86\x00"})],
-)
-def test_a_refused_password_is_said_but_never_shown(
-    house: House, doorman: Doorman, caplog: pytest.LogCaptureFixture, protocol: str, answers: Any
-) -> None:
-    doorman.answers = answers
-
-    house.start(**at(doorman, protocol=protocol, username="cw", password="s3cret"))
-
-    assert house.reason().endswith("refuses the username or the password")
-    assert "s3cret" not in caplog.text
-
-
-@warned
-@pytest.mark.parametrize(
-    ("host", "words"), [("127.0.0.1", "connection refused"), ("nowhere.invalid", "unknown")]
-)
-def test_a_broker_out_of_reach_is_named_with_the_reason(
-    house: House, host: str, words: str
-) -> None:
-    port = free_port()
-
-    house.start(host=host, port=port)
-
-    reason = house.reason()
-    assert f"{host}:{port}" in reason
-    assert words in reason
-
-
-@warned
-def test_a_broker_that_expects_no_tls_is_told_apart(house: House) -> None:
-    house.start(tls={"verify": False})
-
-    assert "mqtt.tls" in house.reason()
-
-
-@warned
-def test_a_broker_that_stops_answering_counts_as_gone(
-    house: House, doorman: Doorman, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "ANSWER_WITHIN_S", 0.2)
-    house.start_and_wait(**at(doorman))
-
-    doorman.holding = True
-    house.journal.commit([state()])
-
-    assert "acknowledge" in house.reason()
 
 
 def test_no_energy_is_published_before_the_total_is_loaded(
@@ -297,28 +170,6 @@ def test_another_style_of_discovery_keeps_the_entities(house: House, observer: O
     assert steps[2][1] == ""
 
 
-def test_when_home_assistant_starts_all_is_told_again(house: House, observer: Observer) -> None:
-    house.journal.commit([state()])
-    house.start_and_wait()
-    config = f"homeassistant/device/{house.journal.installation}_main/config"
-
-    observer.publish(BIRTH, "online")
-
-    wait_until(lambda: len(observer.payloads(BRIDGE_STATE)) == 2)
-    assert len(observer.payloads(config)) == len(observer.payloads(ENERGY)) == 2
-
-
-def test_a_retained_birth_is_old_news(house: House, observer: Observer) -> None:
-    observer.publish(BIRTH, "online", retain=True)
-    house.start_and_wait()
-
-    house.events.append(Event("marker", NOW_TS))
-    house.journal.ring()
-    wait_until(lambda: observer.payloads("citizenwatt/bridge/event"))
-
-    assert observer.payloads(BRIDGE_STATE) == ["online"]
-
-
 def test_a_silent_sensor_goes_offline_and_its_power_is_removed(
     house: House, observer: Observer
 ) -> None:
@@ -372,16 +223,6 @@ def test_stopping_tells_the_last_reading_and_then_offline(house: House, observer
     assert observer.last("citizenwatt/main/power") == "700"
 
 
-def test_a_stop_in_order_sends_no_will(house: House, observer: Observer) -> None:
-    house.start_and_wait(protocol="3.1.1")
-
-    house.stop()
-
-    observer.publish("later", "than a will would be")
-    observer.wait_for("later", "than a will would be")
-    assert observer.payloads(BRIDGE_STATE) == ["online", "offline"]
-
-
 def test_every_retained_topic_is_in_the_ledger(house: House, broker: Broker) -> None:
     house.journal.commit([state()])
     house.start_and_wait()
@@ -393,21 +234,32 @@ def test_every_retained_topic_is_in_the_ledger(house: House, broker: Broker) -> 
     late.close()
 
 
-def test_health_shows_the_connection(house: House) -> None:
+def test_a_receiver_that_is_lost_is_an_event(house: House, observer: Observer) -> None:
     house.start_and_wait()
+    house.health.working("receiver hall")
+    house.journal.ring()
+    observer.publish("citizenwatt/bridge/request/health_check", "")
+    wait_until(lambda: observer.last("citizenwatt/bridge/response/health_check"))
 
-    figures = house.health.report()["mqtt"]
+    house.health.waiting("receiver hall", "no such port")
 
-    assert figures["protocol"] == "5"
-    assert figures["published"] > 0
-    assert figures["waiting"] == 0
+    wait_until(lambda: observer.payloads("citizenwatt/bridge/event"))
+    event = json.loads(observer.payloads("citizenwatt/bridge/event")[0])
+    assert (event["type"], event["text"]) == ("receiver_lost", "receiver hall: no such port")
 
 
 @warned
-def test_certificates_that_cannot_be_used_are_named(house: House) -> None:
-    broken = house.folder / "ca.pem"
-    broken.write_text("no certificate")
+def test_a_ghost_that_may_not_be_cleared_is_remembered(
+    house: House, make_broker: Callable[..., Broker], tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("topic readwrite #\ntopic deny citizenwatt/old/energy\n")
+    broker = make_broker("allow_anonymous true", f"acl_file {rules}")
+    house.journal.note_retained(["citizenwatt/old/energy", "citizenwatt/old/power"])
 
-    house.start(tls={"ca": str(broken)})
+    house.start_and_wait(port=broker.port, protocol="5")
 
-    assert "mqtt.tls" in house.reason()
+    ledger = house.journal.retained_topics()
+    assert "citizenwatt/old/energy" in ledger
+    assert "citizenwatt/old/power" not in ledger
+    house.stop()

@@ -1,14 +1,31 @@
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cw_mqtt.config.settings import PublishSettings
 from cw_mqtt.model import Event, SensorState
+from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.topics import Message, Topics, is_due, is_online, timeout_s
 from tests.publish.house import NOW_TS, reading, state
+from tests.settings import NIGHT_CONTRACT, settings
 
 TOPICS = Topics("citizenwatt")
+LIMITED = {"name": "500 W", "from": "2026-01-01", "day": {"eur_per_kwh": 0.2}, "threshold_w": 500}
+
+
+def contract(*lines: Any) -> Contract:
+    return Contract(settings(Path(), providers=lines))
+
+
+def told(state: SensorState, kwh: float | None, *lines: Any) -> dict[str, Any]:
+    """The state as subscribers read it."""
+    assert state.latest
+    message = TOPICS.state(state, state.latest, kwh, contract(*lines))
+    values: dict[str, Any] = json.loads(message.payload)
+    return values
 
 
 def test_power_expires_when_it_stops_being_current() -> None:
@@ -31,7 +48,7 @@ def test_energy_is_kwh_with_three_decimals() -> None:
 
 
 def test_state_says_everything_known_of_a_sensor() -> None:
-    message = TOPICS.state(state(), reading(), 12.5, night_prices=False)
+    message = TOPICS.state(state(), reading(), 12.5, contract())
 
     assert (message.topic, message.qos, message.retain) == ("citizenwatt/main/state", 1, True)
     assert json.loads(message.payload) == {
@@ -46,26 +63,36 @@ def test_state_says_everything_known_of_a_sensor() -> None:
     }
 
 
-def test_with_night_prices_state_has_a_total_for_each_tariff() -> None:
-    two_tariffs = state(day_j=3_600_000, night_j=1_800_000)
+def test_with_night_prices_state_has_a_total_for_each_tariff_and_the_cost() -> None:
+    two_tariffs = state(day_j=3_600_000, night_j=1_800_000, cost=0.25)
 
-    values = json.loads(TOPICS.state(two_tariffs, reading(), 14.0, night_prices=True).payload)
+    values = told(two_tariffs, 14.0, NIGHT_CONTRACT)
 
     assert (values["energy_day"], values["energy_night"]) == (1.0, 0.5)
+    assert (values["tariff"], values["cost"]) == ("day", 0.25)
 
 
-def test_before_the_total_is_known_state_has_null_for_energy() -> None:
-    values = json.loads(TOPICS.state(state(), reading(), None, night_prices=True).payload)
+def test_before_the_total_is_known_state_has_null_for_energy_and_cost() -> None:
+    values = told(state(), None, NIGHT_CONTRACT)
 
-    assert values["energy"] is values["energy_day"] is values["energy_night"] is None
+    assert [values[name] for name in ("energy", "energy_day", "energy_night", "cost")] == [None] * 4
+
+
+@pytest.mark.parametrize(("power_w", "overload"), [(500, False), (501, True)])
+def test_above_the_power_of_the_contract_is_an_overload(power_w: float, overload: bool) -> None:
+    assert told(state(power_w), 14.0, LIMITED)["overload"] is overload
+
+
+def test_on_a_day_before_the_limit_there_is_no_overload() -> None:
+    before = state(9000, ts=NOW_TS - 365 * 86400)
+
+    assert told(before, 14.0, LIMITED)["overload"] is None
 
 
 def test_an_interval_not_yet_observed_is_null() -> None:
     new = replace(state(), chain=SensorState("main").chain)
 
-    values = json.loads(TOPICS.state(new, reading(), None, night_prices=False).payload)
-
-    assert values["interval"] is None
+    assert told(new, None)["interval"] is None
 
 
 def test_an_event_is_not_retained() -> None:

@@ -1,0 +1,218 @@
+"""The entities that Home Assistant shows of each sensor and of the bridge. Pure.
+
+Ids are made of the installation and the sensor's slug, never of a name that may change.
+What each key and device class may be is checked against `tests/data/homeassistant.json`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cw_mqtt.config.settings import SensorSettings
+from cw_mqtt.model import Verdict
+from cw_mqtt.publish.contract import Contract
+from cw_mqtt.publish.topics import OFFLINE, ONLINE, Topics
+
+Component = Mapping[str, Any]
+
+ORIGIN, MANUFACTURER = "cw-mqtt", "CitizenWatt"
+DIAGNOSTIC = {"entity_category": "diagnostic"}
+CONNECTIVITY = {
+    "platform": "binary_sensor",
+    "device_class": "connectivity",
+    "payload_on": ONLINE,
+    "payload_off": OFFLINE,
+    **DIAGNOSTIC,
+}
+RESTART = {
+    "platform": "button",
+    "name": "Restart",
+    "device_class": "restart",
+    "payload_press": "{}",
+    **DIAGNOSTIC,
+}
+PACKETS_PER_MINUTE = {
+    "name": "Packets per minute",
+    "state_class": "measurement",
+    "unit_of_measurement": "packets/min",
+    "suggested_display_precision": 1,
+    **DIAGNOSTIC,
+}
+ENERGY = {
+    "device_class": "energy",
+    "state_class": "total_increasing",
+    "unit_of_measurement": "kWh",
+    "suggested_display_precision": 2,
+}
+POWER = {
+    "device_class": "power",
+    "state_class": "measurement",
+    "unit_of_measurement": "W",
+    "suggested_display_precision": 0,
+}
+COST = {
+    "name": "Cost",
+    "device_class": "monetary",
+    "state_class": "total",
+    "suggested_display_precision": 2,
+}
+OVERLOAD = {
+    "platform": "binary_sensor",
+    "name": "Overload",
+    "device_class": "problem",
+    "value_template": "{{ {true: 'ON', false: 'OFF'}.get(value_json.overload) }}",
+}
+DIAGNOSTICS: Mapping[str, Component] = {
+    "battery": {
+        "name": "Battery voltage",
+        "device_class": "voltage",
+        "state_class": "measurement",
+        "unit_of_measurement": "V",
+        "suggested_display_precision": 2,
+        **DIAGNOSTIC,
+    },
+    "last_seen": {"name": "Last seen", "device_class": "timestamp", **DIAGNOSTIC},
+    "loss": {
+        "name": "Packet loss",
+        "state_class": "measurement",
+        "unit_of_measurement": "%",
+        "suggested_display_precision": 1,
+        "value_template": "{{ (value_json.loss * 100) | round(1) }}",
+        **DIAGNOSTIC,
+    },
+    "quality": {
+        "name": "Quality",
+        "device_class": "enum",
+        "options": [str(verdict) for verdict in Verdict if verdict.counts],
+        **DIAGNOSTIC,
+    },
+}
+TARIFFS: Mapping[str, Component] = {
+    "energy_day": {"name": "Energy day", **ENERGY},
+    "energy_night": {"name": "Energy night", **ENERGY},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of Home Assistant: `shared` is what all of its components have in common.
+
+    A component of nothing but its platform is one that this installation does not have: in the
+    device style that removes what an earlier contract, or earlier settings, had.
+    """
+
+    node: str
+    shared: Mapping[str, Any]
+    components: Mapping[str, Component]
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """Describes the devices of one installation; `restart`: whether requests may restart it."""
+
+    installation: str
+    topics: Topics
+    version: str
+    contract: Contract
+    restart: bool
+
+    def bridge(self) -> Device:
+        """The bridge itself; its connectivity is there also when the bridge is not."""
+        health = self.topics.bridge("health")
+        there = {"availability": [{"topic": self.topics.bridge("state")}]}
+        components: dict[str, Component] = {
+            "connectivity": {**CONNECTIVITY, "state_topic": self.topics.bridge("state")},
+            "receiver": {
+                "name": "Receiver",
+                **CONNECTIVITY,
+                **read_from(health, "receiver"),
+                **there,
+            },
+            "packets_per_minute": {
+                **PACKETS_PER_MINUTE,
+                **read_from(health, "packets_per_minute"),
+                **there,
+            },
+            "restart": {**RESTART, "command_topic": self.topics.request("restart"), **there},
+        }
+        about = {"name": "CitizenWatt bridge", "model": "cw-mqtt", "sw_version": self.version}
+        return self._device("bridge", about, {}, components, () if self.restart else ("restart",))
+
+    def sensor(self, sensor: SensorSettings) -> Device:
+        """A sensor: its totals depend on the bridge alone, what is of this moment on both."""
+        state = self.topics.sensor(sensor.slug, "state")
+        bridge = {"topic": self.topics.bridge("state")}
+        of_both = {
+            "availability": [bridge, {"topic": self.topics.sensor(sensor.slug, "availability")}],
+            "availability_mode": "all",
+        }
+        # Power and energy are read from topics of their own: the broker forgets an outdated
+        # power, and the total is known before the first reading.
+        components: dict[str, Component] = {
+            "power": {**POWER, "state_topic": self.topics.sensor(sensor.slug, "power"), **of_both},
+            "energy": {**ENERGY, "state_topic": self.topics.sensor(sensor.slug, "energy")},
+            **{name: {**read_from(state, name), **each} for name, each in DIAGNOSTICS.items()},
+            **{name: {**read_from(state, name), **each} for name, each in TARIFFS.items()},
+            "cost": {
+                **read_from(state, "cost"),
+                **COST,
+                "unit_of_measurement": self.contract.currency,
+            },
+            "overload": {"state_topic": state, **OVERLOAD, **of_both},
+        }
+        about = {
+            "name": sensor.name,
+            "model": "CitizenWatt sensor",
+            "via_device": f"{self.installation}_bridge",
+        }
+        shared = {"availability": [bridge]}
+        return self._device(sensor.slug, about, shared, components, self._not_in_contract())
+
+    def _not_in_contract(self) -> set[str]:
+        there = {
+            **dict.fromkeys(TARIFFS, self.contract.night_prices),
+            "cost": self.contract.currency,
+            "overload": self.contract.limited,
+        }
+        return {quantity for quantity, has in there.items() if not has}
+
+    def _device(
+        self,
+        owner: str,
+        about: Mapping[str, str],
+        shared: Mapping[str, Any],
+        components: Mapping[str, Component],
+        absent: Collection[str],
+    ) -> Device:
+        node = f"{self.installation}_{owner}"
+        return Device(
+            node,
+            {
+                "device": {"identifiers": [node], "manufacturer": MANUFACTURER, **about},
+                "origin": {"name": ORIGIN, "sw_version": self.version},
+                **shared,
+            },
+            {
+                quantity: self._component(owner, quantity, component, absent)
+                for quantity, component in components.items()
+            },
+        )
+
+    def _component(
+        self, owner: str, quantity: str, component: Component, absent: Collection[str]
+    ) -> Component:
+        platform = component.get("platform", "sensor")
+        if quantity in absent:
+            return {"platform": platform}
+        entity_id = f"citizenwatt_{owner}_{quantity}".replace("-", "_")
+        return {
+            "platform": platform,
+            "unique_id": f"{self.installation}_{owner}_{quantity}",
+            "default_entity_id": f"{platform}.{entity_id}",
+            **component,
+        }
+
+
+def read_from(topic: str, name: str) -> Component:
+    """Where an entity finds its value: one of a JSON object."""
+    return {"state_topic": topic, "value_template": f"{{{{ value_json.{name} }}}}"}
