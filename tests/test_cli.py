@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.cli import duration, main
-from cw_mqtt.cli_users import user
+from cw_mqtt.cli import main
+from cw_mqtt.cli.common import duration
+from cw_mqtt.cli.users import user
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import CW_MQTT, Bridge
 from tests.packets import payloads, powers

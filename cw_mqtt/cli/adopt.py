@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cw_mqtt.cli_common import AS_JSON
+from cw_mqtt.cli.common import AS_JSON
 
 
 @click.command("adopt")

@@ -1,5 +1,8 @@
 """What several commands need."""
 
+import os
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,12 +10,22 @@ import click
 
 from cw_mqtt.config.load import find_config, load_settings
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.errors import ResourceAwayError, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+FAILED, WRONG = 1, 2  # exit codes
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def duration(text: str) -> timedelta:
+    """A time such as 90s, 15m, 12h or 30d, as click asks a type of option for it."""
+    match = re.fullmatch(r"(\d{1,5})([smhd])", text, re.ASCII)
+    if match is None:
+        raise click.BadParameter(f"expected a time such as 90s, 15m, 12h or 30d, got {text!r}")
+    return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
 
 
 def load(config: Path | None) -> tuple[Settings, Path]:
@@ -39,3 +52,12 @@ def open_database(config: Path | None) -> "tuple[Settings, Engine]":
     engine = make_engine(settings.database, settings.data_dir)
     bring_up_to_date(engine)
     return settings, engine
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file that its owner alone can read. Raises `UsageError` when it exists."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error

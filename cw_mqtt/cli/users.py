@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cw_mqtt.cli_common import AS_JSON, open_database
+from cw_mqtt.cli.common import AS_JSON, open_database
 from cw_mqtt.model import Role, iso_utc
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The commands `cw-mqtt export`, `import`, `backup` and `restore`: history in files."""
+"""The commands `cw-mqtt export`, `import`, `backup`, `restore` and `rollups`: history."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 
-from cw_mqtt.cli_common import AS_JSON, open_database
+from cw_mqtt.cli.common import AS_JSON, FAILED, open_database
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.errors import UsageError
+from cw_mqtt.errors import BridgeError, UsageError
 from cw_mqtt.measure.periods import STEPS, instant_of
 from cw_mqtt.tools.progress import show_progress
 
-FAILED = 1
+MOST_TOLD = 20
 
 
 @click.command("export")
@@ -139,7 +139,55 @@ def restore_command(config: Path | None, file: Path, *, replace: bool) -> None:
     click.echo(f"{file} is restored, and the database reads as it.")
 
 
-HISTORY = (export_command, import_command, backup_command, restore_command)
+@click.group("rollups")
+def rollups() -> None:
+    """The sums by quarter hour, hour and day from which long ranges are answered.
+
+    They follow every change of the measures by themselves. Both commands may be used while the
+    bridge runs.
+    """
+
+
+@rollups.command("check")
+@AS_JSON
+@click.pass_obj
+def rollups_check(config: Path | None, *, as_json: bool) -> None:
+    """Compare all sums with the measures. Exit code 1: some are wrong."""
+    from cw_mqtt.model import iso_utc
+    from cw_mqtt.tools.audit import Cell, check_rollups
+
+    settings, engine = open_database(config)
+    wrong: list[Cell] = []
+    show_progress(
+        "Comparing", check_rollups(engine, settings.energy.max_gap_s, wrong), hidden=as_json
+    )
+    if as_json:
+        names = ("sensor_id", "seconds", "start_ts")
+        click.echo(json.dumps([dict(zip(names, found, strict=True)) for found in wrong]))
+    for sensor_id, span_s, start_ts in () if as_json else wrong[:MOST_TOLD]:
+        click.echo(f"sensor {sensor_id}: wrong from {iso_utc(start_ts)} for {span_s} s")
+    if wrong:
+        raise BridgeError(f"wrong sums: {len(wrong)}; cw-mqtt rollups rebuild mends them")
+    click.echo("All sums are right.", err=as_json)
+
+
+@rollups.command("rebuild")
+@click.pass_obj
+def rollups_rebuild(config: Path | None) -> None:
+    """Compute all sums anew from the measures.
+
+    It goes on where it was if it is broken off; the bridge does so too when it starts. Until it
+    is done, long ranges are added up from the measures, which takes longer.
+    """
+    from cw_mqtt.store.rollups import build, forget
+
+    settings, engine = open_database(config)
+    forget(engine)
+    show_progress("Adding up", build(engine, settings.energy.max_gap_s))
+    click.echo("All sums are computed.")
+
+
+HISTORY = (export_command, import_command, backup_command, restore_command, rollups)
 
 
 def parse_instant(text: str | None, settings: Settings) -> int | None:
