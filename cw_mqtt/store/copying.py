@@ -1,18 +1,17 @@
 """A base copied into another database, SQLite or PostgreSQL: all of it or nothing, and compared."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, inspect, select
 
 from cw_mqtt.errors import ResourceAwayError, UsageError
-from cw_mqtt.store.engine import place, transaction
+from cw_mqtt.store.engine import place, snapshot, transaction
 from cw_mqtt.store.schema import bring_up_to_date, lock_out_others, revision_of
+from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
-from cw_mqtt.store.takeover import repair_sequences
 
 ROWS_AT_ONCE = 5_000
 CHECKSUM_BITS = 64
@@ -45,7 +44,6 @@ def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, C
     bring_up_to_date(target)
     with snapshot(source) as read, transaction(target) as written:
         lock_out_others(written)
-        keep_every_digit(written)
         queries = queries_of(read)
         if any(written.execute(count(table)).scalar_one() for table in queries):
             left = {table.name: contents(read, query, progress) for table, query in queries.items()}
@@ -64,7 +62,7 @@ def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, C
                 f"{place(target.url)}: what arrived in {different} is not what left; nothing is "
                 "kept of it"
             )
-    repair_sequences(target)
+        repair_sequences(written)
     return arrived
 
 
@@ -84,25 +82,6 @@ def refuse_foreign(target: Engine) -> None:
             f"{place(target.url)} has tables of something else ({', '.join(sorted(tables)[:3])}); "
             "make an empty database for the copy"
         )
-
-
-@contextmanager
-def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A view of the database in which nothing changes, while others go on writing."""
-    if engine.dialect.name == "sqlite":
-        with transaction(engine) as connection:
-            connection.exec_driver_sql("BEGIN")
-            yield connection
-        return
-    with transaction(engine.execution_options(isolation_level="REPEATABLE READ")) as connection:
-        keep_every_digit(connection)
-        yield connection
-
-
-def keep_every_digit(connection: Connection) -> None:
-    """Before version 12, PostgreSQL shows 15 digits of a number by default."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL extra_float_digits = 3"))
 
 
 def queries_of(source: Connection) -> dict[Table, Select[Any]]:

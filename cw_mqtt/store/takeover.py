@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from sqlalchemy import Engine, TextClause, func, insert, select, text
+from sqlalchemy import Engine, TextClause, insert, select, text
 
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.old_base import OURS, OldBase
 from cw_mqtt.store.schema import bring_up_to_date
-from cw_mqtt.store.tables import metadata, sensor_slugs
+from cw_mqtt.store.tables import sensor_slugs
 
 LOOK_AGAIN_S = 0.3
 GROWTH = 1.4  # of the measures, written anew with wider columns and one more index
@@ -53,17 +53,3 @@ def link_slugs(engine: Engine, slugs: Mapping[int, str]) -> None:
         for sensor_id, slug in slugs.items():
             if slug not in known:
                 connection.execute(insert(sensor_slugs).values(slug=slug, sensor_id=sensor_id))
-
-
-def repair_sequences(engine: Engine) -> None:
-    """Let PostgreSQL number new rows above the highest id, also after rows came with ids."""
-    if engine.dialect.name != "postgresql":
-        return
-    with transaction(engine) as connection:
-        for table in metadata.sorted_tables:
-            if "id" in table.columns:
-                # null, and then nothing is done, where the column has no sequence of its own
-                sequence = func.pg_get_serial_sequence(table.name, "id")
-                above = func.coalesce(func.max(table.c.id), 0) + 1
-                following = func.greatest(above, func.nextval(sequence))
-                connection.execute(select(func.setval(sequence, following, False)))  # noqa: FBT003

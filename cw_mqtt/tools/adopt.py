@@ -12,11 +12,12 @@ import click
 from cw_mqtt.config.settings import EnergySettings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.store.copying import Content, copy_base, rows_to_copy
-from cw_mqtt.store.engine import SQLITE_NAME
+from cw_mqtt.store.engine import SQLITE_NAME, transaction
 from cw_mqtt.store.old_base import OldBase, look, refuse_if_busy
 from cw_mqtt.store.rollups import build
 from cw_mqtt.store.schema import HEAD
-from cw_mqtt.store.takeover import link_slugs, repair_sequences, upgrade
+from cw_mqtt.store.sequences import repair_sequences
+from cw_mqtt.store.takeover import link_slugs, upgrade
 from cw_mqtt.tools.adopt_plan import Plan, plan_lines, report, result_lines, size
 from cw_mqtt.tools.adopted_config import (
     OldSettings,
@@ -139,7 +140,8 @@ def carry_out(plan: Plan) -> dict[str, Content]:
         copied = copy_with_bar(plan)
     elif plan.base.revision != HEAD:
         show_progress("Changing the tables", upgrade(plan.source.engine, plan.base))
-    repair_sequences(plan.target.engine)
+    with transaction(plan.target.engine) as connection:
+        repair_sequences(connection)
     link_slugs(plan.target.engine, {sensor.id: sensor.slug for sensor in plan.sensors})
     show_progress("Adding up the energy", build(plan.target.engine, EnergySettings().max_gap_s))
     if plan.config:

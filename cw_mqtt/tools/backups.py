@@ -17,7 +17,7 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, literal, select, text
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text
 
 from cw_mqtt import __version__
 from cw_mqtt.errors import BridgeError, UsageError
@@ -25,6 +25,7 @@ from cw_mqtt.journal import hold
 from cw_mqtt.model import iso_utc
 from cw_mqtt.store.engine import filling, place, snapshot
 from cw_mqtt.store.schema import HEAD, REVISIONS
+from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
 from cw_mqtt.tools.journals import NAME as JOURNAL
 from cw_mqtt.tools.journals import copy_journal, journal_id, take_journal
@@ -147,12 +148,8 @@ def fill_tables(
             rows = [dict(zip(kept.columns, json.loads(line), strict=True)) for line in lines]
             connection.execute(insert(table), rows)
             yield share.after(lines)
+    repair_sequences(connection)
     if connection.dialect.name == "postgresql":
-        for table in TABLES:
-            if "id" in table.columns:
-                sequence = func.pg_get_serial_sequence(table.name, "id")
-                next_id = func.coalesce(func.max(table.c.id), 0) + 1
-                connection.execute(select(func.setval(sequence, next_id, literal(value=False))))
         connection.execute(text("ANALYZE"))  # or its first plans are bad
 
 
