@@ -10,8 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from cw_mqtt.config.load import load_settings
-from cw_mqtt.publish.discovery import Discovery
-from cw_mqtt.publish.topics import Topics
+from cw_mqtt.config.settings import MqttSettings
+from cw_mqtt.publish.identity import Identity
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "homeassistant"
@@ -46,9 +46,11 @@ def written_for(slug: str, path: Path) -> str:
 
 def announced(slug: str) -> set[str]:
     """Every entity that the shipped config.yaml gives, with this slug for its sensor's."""
-    (sensor,) = load_settings(ROOT / "config.yaml").sensors
-    discovery = Discovery("1a2b", Topics("citizenwatt"), "homeassistant", "1.0", night_prices=True)
-    messages = discovery.messages("entity", [sensor.model_copy(update={"slug": slug})])
+    shipped = load_settings(ROOT / "config.yaml")
+    (sensor,) = shipped.sensors
+    changed = shipped.model_copy(update={"sensors": [sensor.model_copy(update={"slug": slug})]})
+    mqtt = MqttSettings.model_validate({"discovery": {"style": "entity"}})
+    messages = Identity.of("1a2b", mqtt, changed).discovery
     return {json.loads(message.payload)["default_entity_id"] for message in messages}
 
 
