@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +24,7 @@ from cw_mqtt.journal import Journal
 from cw_mqtt.keys import fingerprint
 from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.model import Event
+from cw_mqtt.reloading import SettingsWatch
 from cw_mqtt.stages import Service, Stage, Stages
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
@@ -35,33 +36,29 @@ from cw_mqtt.store.writer import DatabaseWriter
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 200
-SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+BEGIN_ANEW = signal.SIGUSR1
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, BEGIN_ANEW}
 
 
-def run(settings: Settings, folder: Path) -> bool:
+def run(settings: Settings, folder: Path, watched: Path | None = None) -> bool:
     """Run the bridge until a signal ends it; paths of ports are meant from `folder`.
 
-    Returns whether a request over MQTT wants it started again.
+    `watched` is the file of these settings, to be taken up when it changes.
+    Returns whether the bridge is to be started again, as a request or changed settings want it.
     Raises `InUseError` when another process holds the journal, `ResourceAwayError` when
     `data_dir` cannot be used, `UsageError` for a port of no known kind; after that, nothing but
     a signal ends it.
     """
     health = Health()
-    again = threading.Event()
-
-    def restart() -> None:
-        again.set()
-        os.kill(os.getpid(), signal.SIGTERM)  # the bus must be stopped from the main thread
-
     journal = Journal(settings.data_dir, durable=settings.journal.durability == "full")
     try:
-        services = make_services(settings, folder, journal, health, restart)
+        services = make_services(settings, folder, journal, health, watched)
         for text in warnings(settings):
             log.warning("%s", text)
         log.info("cw-mqtt %s, %d sensors", __version__, len(settings.sensors))
         for sensor in settings.sensors:
             log.info("sensor %s: key %s", sensor.slug, fingerprint(sensor.key.get_secret_value()))
-        serve_until_signal(Stages([Stage(service, health) for service in services]))
+        again = serve_until_signal(Stages([Stage(service, health) for service in services]))
         log.info("stopped")
     finally:
         journal.close()
@@ -83,7 +80,7 @@ def make_services(
     folder: Path,
     journal: Journal,
     health: Health,
-    restart: Callable[[], None],
+    watched: Path | None,
 ) -> list[Service]:
     """Every service that the settings ask for, in the order in which they stop."""
     events: deque[Event] = deque(maxlen=EVENTS_KEPT)
@@ -95,9 +92,19 @@ def make_services(
         for receiver in settings.receivers
     ]
     services.append(bridge)
+    actions = {"restart": ask_for_restart}
+    if watched:
+
+        def tell(event: Event) -> None:
+            events.append(event)
+            journal.ring()
+
+        watch = SettingsWatch(watched, settings, tell, ask_for_restart)
+        actions["config/reload"] = watch.reload
+        services.insert(0, watch)
     if settings.mqtt:
         publisher = make_publisher(
-            settings.mqtt, settings, journal, health, events, bridge, restart
+            settings.mqtt, settings, journal, health, events, bridge, actions
         )
         services.append(publisher)
     services.append(DatabaseWriter(engine, settings, journal, health, bridge.load))
@@ -113,7 +120,7 @@ def make_publisher(
     health: Health,
     events: deque[Event],
     bridge: Bridge,
-    restart: Callable[[], None],
+    actions: Mapping[str, Callable[[], None]],
 ) -> Service:
     """The MQTT stage; imported here, since a bridge without a broker does not need it."""
     from cw_mqtt.publish.service import MqttPublisher
@@ -132,7 +139,7 @@ def make_publisher(
             "config_hash": config_hash(settings),
             "warnings": warnings(settings),
         },
-        actions={"restart": restart},
+        actions=actions,
     )
 
 
@@ -155,18 +162,41 @@ def make_web(
     )
 
 
-def serve_until_signal(stages: Stages) -> None:
-    """Run stages on CherryPy's bus until SIGTERM or Ctrl+C."""
+def ask_for_restart() -> None:
+    """Stop in order and begin anew; for any thread, since the bus is stopped by the main one."""
+    os.kill(os.getpid(), BEGIN_ANEW)
+
+
+def serve_until_signal(stages: Stages) -> threading.Event:
+    """Run stages on CherryPy's bus until SIGTERM, Ctrl+C or `ask_for_restart`.
+
+    The answer is set if it is to begin anew. Who ends it meanwhile ends it for good.
+    """
     bus: Any = cherrypy.engine
+    again = threading.Event()
+
+    def end() -> None:
+        again.clear()
+        bus.exit()
+
+    def begin_anew() -> None:
+        if bus.state == bus.states.STARTED:
+            again.set()
+            bus.exit()
+
     bus.autoreload.unsubscribe()
     cherrypy.server.unsubscribe()  # the web stage listens by itself, so that it may try again
     cherrypy.config.update({"checker.on": False})
     cherrypy.log.screen = False
     cherrypy.log.error_log.setLevel(logging.WARNING)
-    # not as KeyboardInterrupt, of which a second one would break off the stop
-    bus.signal_handler.handlers["SIGINT"] = bus.exit
-    # a terminal that is closed takes what runs in it along; a service goes on
-    bus.signal_handler.handlers["SIGHUP"] = bus.exit if on_terminal() else bus.graceful
+    bus.signal_handler.handlers |= {
+        "SIGTERM": end,
+        # not as KeyboardInterrupt, of which a second one would break off the stop
+        "SIGINT": end,
+        # a terminal that is closed takes what runs in it along; a service goes on
+        "SIGHUP": end if on_terminal() else bus.graceful,
+        BEGIN_ANEW.name: begin_anew,
+    }
     bus.signal_handler.subscribe()
     stages.subscribe(bus)
     # a signal that came while the bus starts would end the process at once, with code 70
@@ -174,6 +204,7 @@ def serve_until_signal(stages: Stages) -> None:
     bus.start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     bus.block(interval=0.5)
+    return again
 
 
 def on_terminal() -> bool:

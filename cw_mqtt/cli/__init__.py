@@ -84,7 +84,7 @@ def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
         return
     from cw_mqtt.running import run, start_again
 
-    if run(settings, folder):
+    if run(settings, folder, find_config(config)):
         start_again()
 
 

@@ -58,13 +58,13 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
-def format_mistakes(error: SettingsError) -> str:
+def format_mistakes(error: SettingsError, outcome: str = "nothing was started") -> str:
     """The mistakes as people read them: place, setting, problem, and the line with a caret."""
     count = len(error.mistakes)
     section = next((re.split(r"\W", m.setting)[0] for m in error.mistakes if m.setting), "")
     anchor = f"#{section}" if section in Settings.model_fields else ""
     noun = "mistake" if count == 1 else "mistakes"
-    end = f"{count} {noun}; nothing was started. See docs/configuration.md{anchor}"
+    end = f"{count} {noun}; {outcome}. See docs/configuration.md{anchor}"
     return "\n".join([*(_format(mistake) for mistake in error.mistakes), end])
 
 

@@ -1,0 +1,131 @@
+"""config.yaml is watched: a saved file is checked whole, then taken up or refused."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from cw_mqtt.config.load import format_mistakes, load_settings
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.errors import ResourceAwayError, SettingsError
+from cw_mqtt.model import Event
+
+log = logging.getLogger(__name__)
+
+# `stat` and no notification: those do not come through a container's mount of a single file.
+LOOK_EVERY_S = 1.0
+OLD_ONES_GO_ON = "the old settings go on"
+
+Stamp = tuple[int, int, int] | None
+
+
+class SettingsWatch:
+    """Starts the bridge again when config.yaml has changed and is right (a `stages.Service`).
+
+    `tell` takes what happened, `restart` must end the process in order and begin it anew. While
+    a changed file is wrong, the stage waits, and its reason has every mistake.
+    """
+
+    name = "settings"
+    longest_pause_s = 1.0
+
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        tell: Callable[[Event], None],
+        restart: Callable[[], None],
+    ) -> None:
+        self._path = path
+        self._settings = settings
+        self._tell = tell
+        self._restart = restart
+        self._taken = self._seen = stamp(path)
+        self._told: Stamp = None
+        self._bell = threading.Event()
+
+    def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
+        """Look at the file each second until `stopping`.
+
+        Raises `ResourceAwayError` while the file is wrong.
+        """
+        while not stopping.is_set():
+            self._look(stopping)
+            works()
+            self._bell.wait(LOOK_EVERY_S)
+
+    def wake(self) -> None:
+        """Look now."""
+        self._bell.set()
+
+    def reload(self) -> None:
+        """Take the file up as if it had just been saved."""
+        self._taken = None
+
+    def _look(self, stopping: threading.Event) -> None:
+        now = stamp(self._path)
+        if now == self._taken:
+            return
+        if now != self._seen:  # it may still be being written
+            self._seen = now
+            return
+        try:
+            changed = sorted(differences(self._settings, self._checked()))
+        except SettingsError as error:
+            self._say("config_refused", now, str(error))
+            raise ResourceAwayError(format_mistakes(error, OLD_ONES_GO_ON)) from error
+        self._taken = now
+        if changed:
+            log.info("%s: taking up %s", self._path, ", ".join(changed))
+            self._say("config_reloaded", now, ", ".join(changed))
+            stopping.wait(LOOK_EVERY_S)  # so that it is told before the connection ends
+            self._restart()
+
+    def _checked(self) -> Settings:
+        """The settings in the file, as far as can be told able to run."""
+        settings = load_settings(self._path)
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceAwayError(
+                f"data_dir: cannot use {settings.data_dir}: {error.strerror}; {OLD_ONES_GO_ON}"
+            ) from error
+        return settings
+
+    def _say(self, kind: str, now: Stamp, text: str) -> None:
+        """Tell it once for each time that the file was saved."""
+        if self._told != now:
+            self._told = now
+            self._tell(Event(kind, time.time(), text=text))
+
+
+def stamp(path: Path) -> Stamp:
+    """What changes when a file is saved or replaced; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def differences(old: Settings, new: Settings) -> set[str]:
+    """The settings in which two files differ, by name and without their values."""
+    before, after = dict(flat(old)), dict(flat(new))
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Each single setting with its name, such as `sensors[main].key`."""
+    if isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from flat(getattr(value, field), f"{name}.{field}" if name else field)
+    elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+        for place, each in enumerate(value):
+            known_as = getattr(each, "slug", None) or getattr(each, "name", place)
+            yield from flat(each, f"{name}[{known_as}]")
+    else:
+        yield name, value
