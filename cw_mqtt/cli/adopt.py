@@ -56,7 +56,7 @@ def adopt_command(
     is taken from --old-config or the variable PGPASSWORD, or asked for. docs/adopt.md says more,
     the way back too.
     """
-    from cw_mqtt.tools.adopt import Request, adopt
+    from cw_mqtt.tools.adopt.conversation import Request, adopt
 
     request = Request(config or Path("config.yaml"), database, old_config, to)
     adopt(request, yes=yes, as_json=as_json)

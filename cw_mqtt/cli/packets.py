@@ -27,7 +27,7 @@ def decode_command(config: Path | None, payloads: tuple[str, ...], *, as_json: b
     """
     from cw_mqtt.bridge import sensor_keys
     from cw_mqtt.keys import refuse_keys
-    from cw_mqtt.tools.explain import explain_payload
+    from cw_mqtt.tools.analyze.explain import explain_payload
 
     settings, _ = load(config)
     keys = sensor_keys(settings.sensors)
@@ -70,11 +70,11 @@ def analyze_command(
     Exit code 0: a configured sensor is certainly well; 1: it is not, or that cannot be told yet.
     """
     from cw_mqtt.bridge import sensor_keys
-    from cw_mqtt.tools.analysis import analyze
-    from cw_mqtt.tools.findings import explain
-    from cw_mqtt.tools.report import as_json as report_json
-    from cw_mqtt.tools.report import as_text, is_healthy
-    from cw_mqtt.tools.sources import hear
+    from cw_mqtt.tools.analyze.analysis import analyze
+    from cw_mqtt.tools.analyze.findings import explain
+    from cw_mqtt.tools.analyze.report import as_json as report_json
+    from cw_mqtt.tools.analyze.report import as_text, is_healthy
+    from cw_mqtt.tools.analyze.sources import hear
 
     settings, folder = load(config)
     heard = hear(settings, folder, sources, receiver, duration)

@@ -18,8 +18,7 @@ from cw_mqtt.store.rollups import build
 from cw_mqtt.store.schema import HEAD
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.takeover import link_slugs, upgrade
-from cw_mqtt.tools.adopt_plan import Plan, plan_lines, report, result_lines, size
-from cw_mqtt.tools.adopted_config import (
+from cw_mqtt.tools.adopt.config import (
     OldSettings,
     Place,
     adopt_sensors,
@@ -27,8 +26,9 @@ from cw_mqtt.tools.adopted_config import (
     night_hours,
     scalar,
 )
-from cw_mqtt.tools.adopted_files import both_places, place_for, read, write_new
-from cw_mqtt.tools.places import Database, old_url, open_database, read_old_settings
+from cw_mqtt.tools.adopt.files import both_places, place_for, read, write_new
+from cw_mqtt.tools.adopt.places import Database, old_url, open_database, read_old_settings
+from cw_mqtt.tools.adopt.plan import Plan, plan_lines, report, result_lines, size
 from cw_mqtt.tools.progress import show_progress
 
 SQLITE_ROW_BYTES = 150  # a measure with its index, and once more in the file's log

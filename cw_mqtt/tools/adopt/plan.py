@@ -13,8 +13,8 @@ from cw_mqtt.config.values import system_timezone
 from cw_mqtt.store.copying import Content
 from cw_mqtt.store.old_base import OldBase, OldSensor
 from cw_mqtt.store.schema import HEAD
-from cw_mqtt.tools.adopted_config import AdoptedSensor, OldSettings, scalar
-from cw_mqtt.tools.places import Database
+from cw_mqtt.tools.adopt.config import AdoptedSensor, OldSettings, scalar
+from cw_mqtt.tools.adopt.places import Database
 
 DUMP = "citizenwatt-before-cw-mqtt.dump"
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from cw_mqtt.config.load import load_settings
 from cw_mqtt.store.old_base import OldProvider, OldSensor, OldUser
-from cw_mqtt.tools.adopted_config import (
+from cw_mqtt.tools.adopt.config import (
     OldSettings,
     Place,
     adopt_sensors,

@@ -17,7 +17,7 @@ from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.keys import fingerprint
 from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chain, Chunk, Verdict
-from cw_mqtt.tools.trial import AS_SENT, Trial, best_respelling, try_key
+from cw_mqtt.tools.analyze.trial import AS_SENT, Trial, best_respelling, try_key
 
 EXAMPLE = "(example key)"  # no slug of a sensor can be this
 MOST_BLOCKS = 500

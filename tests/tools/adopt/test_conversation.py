@@ -25,7 +25,7 @@ COLUMNS = (
     "SELECT table_name, column_name, data_type FROM information_schema.columns "
     "WHERE table_schema = 'public' ORDER BY 1, 2"
 )
-DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "adopt.md").read_text()
+DOCUMENTATION = (Path(__file__).parents[3] / "docs" / "adopt.md").read_text()
 
 
 @pytest.mark.parametrize("variant", [PLAIN_VARIANT, OTHER_VARIANT], ids=["plain", "other"])

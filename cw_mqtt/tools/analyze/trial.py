@@ -13,7 +13,7 @@ from Crypto.Cipher import AES
 from cw_mqtt.decode.packets import BATTERY_MV, MAINS_V, SensorKey
 from cw_mqtt.keys import fingerprint
 from cw_mqtt.model import TAIL_SIZE
-from cw_mqtt.tools.explain import Explained, Proof, explain_plain
+from cw_mqtt.tools.analyze.explain import Explained, Proof, explain_plain
 
 VALUES = 2**16  # of a field of two bytes
 TAIL_SHARE = 2.0**-48  # of all random blocks: with one certain padding

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Engine
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
 from cw_mqtt.store.engine import make_engine, place, sqlite_engine, transaction
-from cw_mqtt.tools.adopted_config import OldSettings
+from cw_mqtt.tools.adopt.config import OldSettings
 
 NO_PASSWORD = "no password supplied"  # noqa: S105 - what libpq says
 

@@ -14,7 +14,7 @@ from tests.end_to_end.process import Board
 from tests.listened import OWN_KEY, chunks, sensor, sent
 from tests.packets import KEY, OTHER_KEY, payloads
 
-PAGE = (Path(__file__).parents[2] / "docs/packets.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/packets.md").read_text()
 EXAMPLES = re.findall(r"^    \$ cw-mqtt (.*)\n((?:    .*\n)+)", PAGE, re.MULTILINE)
 
 

@@ -14,11 +14,11 @@ from cw_mqtt.simulate.firmware import (
     TaggedFirmware,
     receiver_line,
 )
-from cw_mqtt.tools.analysis import bursts_of
-from cw_mqtt.tools.explain import Proof, explain_payload
-from cw_mqtt.tools.findings import Likelihood
-from cw_mqtt.tools.report import as_text
-from cw_mqtt.tools.trial import chance_of, plausible_share, regrouped
+from cw_mqtt.tools.analyze.analysis import bursts_of
+from cw_mqtt.tools.analyze.explain import Proof, explain_payload
+from cw_mqtt.tools.analyze.findings import Likelihood
+from cw_mqtt.tools.analyze.report import as_text
+from cw_mqtt.tools.analyze.trial import chance_of, plausible_share, regrouped
 from tests.listened import MINE, OWN_KEY, case_of, chunks, findings_of, holding, sensor, sent
 from tests.packets import KEY, OTHER_KEY
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cw_mqtt.model import BLOCK_SIZE, Verdict
-from cw_mqtt.tools.analysis import EXAMPLE, Case
-from cw_mqtt.tools.trial import Trial, chance_of
+from cw_mqtt.tools.analyze.analysis import EXAMPLE, Case
+from cw_mqtt.tools.analyze.trial import Trial, chance_of
 
 CERTAIN_BELOW = 1e-6
 LIKELY_BELOW = 1e-3

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cw_mqtt.tools.analysis import Case
-from cw_mqtt.tools.explain import Explained
-from cw_mqtt.tools.findings import Finding, Likelihood
-from cw_mqtt.tools.trial import one_in
+from cw_mqtt.tools.analyze.analysis import Case
+from cw_mqtt.tools.analyze.explain import Explained
+from cw_mqtt.tools.analyze.findings import Finding, Likelihood
+from cw_mqtt.tools.analyze.trial import one_in
 
 MOST_SHOWN = 20
 

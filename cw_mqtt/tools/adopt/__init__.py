@@ -1,0 +1,1 @@
+"""Taking over an old CitizenWatt base: `cw-mqtt adopt`."""
