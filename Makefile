@@ -49,7 +49,7 @@ bench-full: $(READY_TO_TEST) ## measure years of history (an hour, and 40 GB in 
 	$(BIN)/python -m tests.bench_history postgresql 1 3
 	$(BIN)/python -m tests.bench_history postgresql 10 3
 
-torture: $(READY_TO_TEST) ## attack simulated sensors with ten million forged blocks, cut the line to the broker 1000 times (an hour)
+torture: $(READY_TO_TEST) ## attack sensors, cut off the broker a thousand times, simulate a year (an hour)
 	$(BIN)/python -m tests.torture
 	CW_MQTT_CUTS=1000 $(BIN)/python -m pytest tests/publish/test_cuts.py
 
