@@ -36,11 +36,9 @@ def user() -> None:
 @PASSWORD
 @click.pass_obj
 def user_add(config: Path | None, login: str, role: str, password: str) -> None:
-    """Make a user LOGIN with a password of 8 characters or more."""
-    from cw_mqtt.web.passwords import hash_password, refuse_unusable
-
-    refuse_unusable(login, password)
-    accounts(config).add(login, hash_password(password), Role(role))
+    """Make a user LOGIN with a password."""
+    password_hash = new_hash(login, password)
+    accounts(config).add(login, password_hash, Role(role))
     click.echo(f"{login} may log in now.")
 
 
@@ -50,10 +48,8 @@ def user_add(config: Path | None, login: str, role: str, password: str) -> None:
 @click.pass_obj
 def user_passwd(config: Path | None, login: str, password: str) -> None:
     """Give LOGIN another password, and log all browsers of theirs out."""
-    from cw_mqtt.web.passwords import hash_password, refuse_unusable
-
-    refuse_unusable(login, password)
-    accounts(config).set_password(login, hash_password(password))
+    password_hash = new_hash(login, password)
+    accounts(config).set_password(login, password_hash)
     click.echo(f"{login} has a new password, and is logged out everywhere.")
 
 
@@ -135,6 +131,16 @@ def token_remove(config: Path | None, name: str) -> None:
     """Revoke the token of the program NAME."""
     tokens(config).remove(name)
     click.echo(f"The token of {name} is good no more.")
+
+
+def new_hash(login: str, password: str) -> str:
+    """What to store of a new password. Raises `UsageError`; advises against a short one."""
+    from cw_mqtt.web.passwords import ADVISED_LENGTH, hash_password, refuse_unusable
+
+    refuse_unusable(login, password)
+    if len(password) < ADVISED_LENGTH:
+        click.echo(f"warning: a short password; {ADVISED_LENGTH} characters are better", err=True)
+    return hash_password(password)
 
 
 def accounts(config: Path | None) -> "Accounts":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from cw_mqtt.model import Account, Role
 from cw_mqtt.web.auth import Accounts, TooManyGuessesError
-from cw_mqtt.web.passwords import hash_password, refuse_unusable
+from cw_mqtt.web.passwords import ADVISED_LENGTH, hash_password, refuse_unusable
 from cw_mqtt.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class FirstUser:
             if not right or self._accounts.exist():
                 self._throttle.wrong("", address)
                 return None
-            refuse_unusable(login, password)
+            refuse_unusable(login, password, ADVISED_LENGTH)
             self._accounts.add(login, hash_password(password), Role.WRITE)
             self._code = None
         log.info("the first user is %s", login)

@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from cw_mqtt.errors import UsageError
 
 LONGEST_LOGIN = 255  # what its column takes
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
+ADVISED_LENGTH, LONGEST_PASSWORD = 8, 1000
 
 # OWASP's smallest argon2id; the library's defaults take 64 MiB and four threads for each check.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -25,17 +25,15 @@ M_MMAP_THRESHOLD = -3  # <malloc.h>
 LARGE_BLOCK_BYTES = 1024 * 1024
 
 
-def refuse_unusable(login: str, password: str) -> None:
+def refuse_unusable(login: str, password: str, shortest: int = 1) -> None:
     """Raise `UsageError` in words when no account should be made of these."""
     # HTTP's login (RFC 7617) has no other way to say where a login ends
     if ":" in login or not (login and password and (login + password).isprintable()):
         raise UsageError("expected a login and a password of printable characters, no : in a login")
     if len(login) > LONGEST_LOGIN:
         raise UsageError(f"expected a login of at most {LONGEST_LOGIN} characters")
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise UsageError(
-            f"expected a password of {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
-        )
+    if not shortest <= len(password) <= LONGEST_PASSWORD:
+        raise UsageError(f"expected a password of {shortest} to {LONGEST_PASSWORD} characters")
 
 
 def hash_password(password: str) -> str:

@@ -53,8 +53,7 @@ def test_a_stored_hash_of_another_kind_lets_nobody_in(stored: str) -> None:
         ("ada", "long\0enough", "printable"),
         ("ada", "long\udcffenough", "printable"),
         ("a" * 256, "long enough", "at most 255"),
-        ("ada", "7 chars", "8 to 1000"),
-        ("ada", "x" * 1001, "8 to 1000"),
+        ("ada", "x" * 1001, "1 to 1000"),
     ],
 )
 def test_a_login_or_password_that_cannot_be_used_is_refused_in_words(
