@@ -197,6 +197,7 @@ def energy_sums(
     mark = find_mark(connection, chosen.sensor_id)
     if chosen.key is Key.TIME and is_rolled_up(mark, from_ts, until_ts, step, max_gap_s):
         numbers |= {"from_ts": from_ts, "thinned_ts": mark.thinned_ts}
+        prefer_indexes(connection)
         rows = connection.execute(SUMS_OF_TIME, numbers)
     else:
         # a measure that is longer ago adds nothing to the one after it
@@ -207,6 +208,18 @@ def energy_sums(
         if group is not None
     }
     return [found.get(group) for group in range(ceil_div(chosen.last - chosen.first, step))]
+
+
+def prefer_indexes(connection: Connection) -> None:
+    """For the rest of the transaction, keep PostgreSQL from reading all measures.
+
+    It expects a ninth of them in each split quarter hour, whatever the statistics say, and with
+    a hundred million it takes that for the cheaper way.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_material = off"
+        )
 
 
 def is_rolled_up(mark: Mark, from_ts: int, until_ts: int, step: int, max_gap_s: int) -> bool:
