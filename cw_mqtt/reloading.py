@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from cw_mqtt.config.load import format_mistakes, load_settings
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.errors import ResourceAwayError, SettingsError
+from cw_mqtt.errors import BridgeError, ResourceAwayError, SettingsError
 from cw_mqtt.model import Event
 
 log = logging.getLogger(__name__)
@@ -46,21 +46,19 @@ class SettingsWatch:
         self._restart = restart
         self._taken = self._seen = stamp(path)
         self._told: Stamp = None
-        self._bell = threading.Event()
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Look at the file each second until `stopping`.
 
         Raises `ResourceAwayError` while the file is wrong.
         """
-        while not stopping.is_set():
+        self._look(stopping)
+        works()
+        while not stopping.wait(LOOK_EVERY_S):
             self._look(stopping)
-            works()
-            self._bell.wait(LOOK_EVERY_S)
 
     def wake(self) -> None:
-        """Look now."""
-        self._bell.set()
+        """Nothing to do: `serve` waits for `stopping` itself."""
 
     def reload(self) -> None:
         """Take the file up as if it had just been saved."""
@@ -75,9 +73,9 @@ class SettingsWatch:
             return
         try:
             changed = sorted(differences(self._settings, self._checked()))
-        except SettingsError as error:
+        except BridgeError as error:
             self._say("config_refused", now, str(error))
-            raise ResourceAwayError(format_mistakes(error, OLD_ONES_GO_ON)) from error
+            raise ResourceAwayError(refusal(error)) from error
         self._taken = now
         if changed:
             log.info("%s: taking up %s", self._path, ", ".join(changed))
@@ -92,7 +90,7 @@ class SettingsWatch:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResourceAwayError(
-                f"data_dir: cannot use {settings.data_dir}: {error.strerror}; {OLD_ONES_GO_ON}"
+                f"data_dir: cannot use {settings.data_dir}: {error.strerror}"
             ) from error
         return settings
 
@@ -101,6 +99,13 @@ class SettingsWatch:
         if self._told != now:
             self._told = now
             self._tell(Event(kind, time.time(), text=text))
+
+
+def refusal(error: BridgeError) -> str:
+    """Why a file is not taken up, with the place of each mistake."""
+    if isinstance(error, SettingsError):
+        return format_mistakes(error, OLD_ONES_GO_ON)
+    return f"{error}; {OLD_ONES_GO_ON}"
 
 
 def stamp(path: Path) -> Stamp:

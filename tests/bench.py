@@ -131,9 +131,11 @@ class Stopwatch:
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._note
         self._client.connect(broker.host, broker.port)
+        subscribed = threading.Event()
+        self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.subscribe([(topic, 0), ("bench/direct", 0)])
         self._client.loop_start()
-        time.sleep(0.5)
+        assert subscribed.wait(10)
 
     def until(self, payload: str, act: Callable[[], Any]) -> float:
         """Seconds from `act` until this payload has come."""

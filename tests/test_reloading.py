@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cw_mqtt import reloading
 from cw_mqtt.config.load import load_settings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Event
@@ -19,6 +20,7 @@ from tests.mosquitto import Broker
 from tests.settings import NIGHT_CONTRACT, SENSOR, settings
 from tests.waiting import wait_until
 
+LOOK_EVERY_S = 0.01
 OTHER_KEY = "ffeeddccbbaa99887766554433221100"
 
 
@@ -38,10 +40,9 @@ class Watched:
         write_config(self.path.parent, **changes)
 
     def look(self) -> None:
-        """Serve until the file was looked at twice, which is how long it has to stand still."""
-        looks = iter((lambda: None, lambda: None, self.stopping.set))
-        self.watch.wake()
-        self.watch.serve(self.stopping, lambda: next(looks)())
+        """Serve for as long as a file has to stand still, and longer."""
+        threading.Timer(50 * LOOK_EVERY_S, self.stopping.set).start()
+        self.watch.serve(self.stopping, lambda: None)
 
     def _restart(self) -> None:
         self.restarts += 1
@@ -49,7 +50,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Watched:
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    monkeypatch.setattr(reloading, "LOOK_EVERY_S", LOOK_EVERY_S)
     return Watched(tmp_path)
 
 
@@ -72,11 +74,12 @@ def test_a_file_that_is_wrong_is_refused_and_the_bridge_goes_on(
         watched.look()
 
     assert watched.restarts == 0
+    assert [event.type for event in watched.events] == ["config_refused"]
 
 
 def test_a_refusal_is_told_once_and_a_mended_file_is_taken_up(watched: Watched) -> None:
     watched.save(prot=1)
-    for _ in range(3):
+    for _again in range(3):
         with pytest.raises(ResourceAwayError, match="prot: unknown setting"):
             watched.look()
 

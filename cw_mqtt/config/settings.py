@@ -1,6 +1,6 @@
 """Every setting of config.yaml, with its type, limits and default."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
@@ -72,6 +72,12 @@ class ReceiverSettings(Section):
     port: Annotated[Text, AfterValidator(parse_port)]
     baudrate: Count = 57600
     format: Literal["auto", "lines", "raw"] = "auto"
+
+    @model_validator(mode="after")
+    def _spi_is_raw(self) -> Self:
+        if self.port.startswith("spi:") and self.format == "lines":
+            raise wrong("lines are what a receiver board writes; expected format auto with spi:")
+        return self
 
 
 class PublishSettings(Section):
@@ -287,7 +293,8 @@ class Settings(Section):
             raise wrong(f"{len(current)} contracts are current; expected one")
         return tuple(line.model_copy(update={"current": line.name in current}) for line in lines)
 
-    def contract_on(self, day: date) -> ProviderSettings | None:
-        """The current contract's prices and hours on a local day; None before its first line."""
+    def contract_at(self, ts: int) -> ProviderSettings | None:
+        """The current contract's prices and hours on an instant's day; None before its first."""
+        day = datetime.fromtimestamp(ts, self.timezone).date()
         begun = [p for p in self.providers if p.current and (p.since or day) <= day]
         return max(begun, key=lambda line: line.since or date.min, default=None)

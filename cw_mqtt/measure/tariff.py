@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.measure.periods import day_start, local_day, months_between
+from cw_mqtt.measure.periods import day_start, months_between
 from cw_mqtt.model import EnergySum
 
 
@@ -13,7 +13,7 @@ def is_night(ts: int, settings: Settings) -> bool:
     A window holds its start and not its end; one that ends before it starts goes past midnight.
     """
     local = datetime.fromtimestamp(ts, settings.timezone)
-    contract = settings.contract_on(local.date())
+    contract = settings.contract_at(ts)
     second = local.hour * 3600 + local.minute * 60 + local.second
     return contract is not None and any(
         window.start_s <= second < window.end_s
@@ -35,7 +35,7 @@ def cost(energy: EnergySum | None, from_ts: int, until_ts: int, settings: Settin
     That is its energy, and its part of the monthly charge, of which a contract has one: the
     higher of its tariffs'. Periods in which prices change are to be cut there.
     """
-    line = settings.contract_on(local_day(from_ts, settings.timezone))
+    line = settings.contract_at(from_ts)
     if line is None:
         return None
     night = line.night or line.day
@@ -50,7 +50,7 @@ def cost(energy: EnergySum | None, from_ts: int, until_ts: int, settings: Settin
 
 def price_per_kwh(ts: int, settings: Settings, *, night: bool) -> float:
     """What energy costs in a tariff on the day of an instant; 0 on a day without a contract."""
-    contract = settings.contract_on(datetime.fromtimestamp(ts, settings.timezone).date())
+    contract = settings.contract_at(ts)
     if contract is None:
         return 0.0
     tariff = contract.night if night and contract.night else contract.day

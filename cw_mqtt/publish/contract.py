@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from cw_mqtt.config.settings import ProviderSettings, Settings
@@ -32,8 +31,7 @@ class Contract:
 
     def overload(self, reading: Reading) -> bool | None:
         """Whether a reading exceeds the power of the contract; None on a day without a limit."""
-        day = datetime.fromtimestamp(reading.ts, self.settings.timezone).date()
-        line = self.settings.contract_on(day)
+        line = self.settings.contract_at(reading.ts)
         return reading.power_w > line.threshold_w if line and line.threshold_w else None
 
     def values(self, latest: Reading, energy: Energy, *, known: bool) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def properties(protocol: Protocol, packet: int, **values: int | bytes) -> Proper
     """MQTT 5 properties of a packet; None for 3.1.1, which has none."""
     if protocol != "5":
         return None
-    made = Properties(packet)  # type: ignore[no-untyped-call]
+    made = Properties(packet)  # type: ignore[no-untyped-call]  # paho gives it no types
     for name, value in values.items():
         setattr(made, name, value)
     return made

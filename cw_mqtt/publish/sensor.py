@@ -79,9 +79,8 @@ class SensorPublisher:
         pace_s = self._settings.publish.energy_every_s
         if pace_s is None or latest is None:
             return due
-        return (
-            abs(latest.ts - self._sent_kwh_ts) >= pace_s
-        )  # abs: also after the clock was set back
+        # in both directions: the clock may have been set back
+        return abs(latest.ts - self._sent_kwh_ts) >= pace_s
 
     def _total_kwh(self, energy: Energy) -> float | None:
         """The total to publish; None until it is complete and joined to earlier ones."""

@@ -15,7 +15,7 @@ from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED
 from cw_mqtt.store.providers import line_in_force
 from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
-from cw_mqtt.store.rollups import edited, find_mark
+from cw_mqtt.store.rollups import edited, lock
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
 LATEST_TS = 253_402_300_799  # the end of the year 9999, the last that dates can say
@@ -102,10 +102,11 @@ class Archive:
             return False
         try:
             with self._one_writer, transaction(self._engine) as connection:
-                if ts < find_mark(connection, sensor_id).thinned_ts:
+                found = lock(connection, sensor_id)
+                if ts < found.thinned_ts:
                     return False
                 connection.execute(ADDED, row)
-                edited(connection, sensor_id, ts, ts, self._max_gap_s)
+                edited(connection, found, ts, ts, self._max_gap_s)
         except DBAPIError:  # the row is refused: no such sensor
             return False
         return True

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED, whole
-from cw_mqtt.store.rollups import DAY_S, edited, refresh
+from cw_mqtt.store.rollups import DAY_S, Mark, edited, refresh
 from cw_mqtt.store.tables import measures
 
 ROWS_AT_ONCE = 10_000
@@ -49,15 +49,17 @@ def insert_history(
 
 def add_missing(
     connection: Connection,
-    sensor_id: int,
+    found: Mark,
     points: Mapping[tuple[int, float], bool],
     max_gap_s: int,
 ) -> int:
     """Add those measures that are not there yet; how many.
 
     `points` are night flags by timestamp and power: a measure with the same two is the same, so
-    that other night hours do not make others of them. What is added is a correction.
+    that other night hours do not make others of them. What is added is a correction; `found` is
+    the sensor's mark, which `lock` gave.
     """
+    sensor_id = found.sensor_id
     asked = {"sensor_id": sensor_id, "times": [ts for ts, _ in points]}
     there = {(ts, power_w) for ts, power_w in connection.execute(AT_TIMES, asked)}
     # of those of one second the order stays: the last of them begins the next interval
@@ -70,7 +72,7 @@ def add_missing(
     ]
     connection.execute(ADDED, rows)
     for first_ts, last_ts in stretches([ts for ts, _ in missing]):
-        edited(connection, sensor_id, first_ts, last_ts, max_gap_s)
+        edited(connection, found, first_ts, last_ts, max_gap_s)
     return len(missing)
 
 

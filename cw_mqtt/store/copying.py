@@ -1,36 +1,20 @@
 """A base copied into another database, SQLite or PostgreSQL: all of it or nothing, and compared."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, inspect, select
+from sqlalchemy import Connection, Engine, Select, Table, insert, inspect, select
 
 from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.store.content import Content, count_rows
 from cw_mqtt.store.engine import place, snapshot, transaction
 from cw_mqtt.store.schema import bring_up_to_date, lock_out_others, revision_of
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
 
 ROWS_AT_ONCE = 5_000
-CHECKSUM_BITS = 64
 
 Progress = Callable[[int], None]  # hears how many more rows are read or written
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """How many rows a table has, and the sum of their hashes: the same rows, the same sum."""
-
-    rows: int = 0
-    checksum: int = 0
-
-    def with_rows(self, rows: list[Row[Any]]) -> "Content":
-        """With more rows, in any order."""
-        hashes = (blake2b(repr(tuple(row)).encode(), digest_size=8).digest() for row in rows)
-        added = sum(int.from_bytes(each) for each in hashes)
-        return Content(self.rows + len(rows), (self.checksum + added) % 2**CHECKSUM_BITS)
 
 
 def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, Content]:
@@ -45,7 +29,7 @@ def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, C
     with snapshot(source) as read, transaction(target) as written:
         lock_out_others(written)
         queries = queries_of(read)
-        if any(written.execute(count(table)).scalar_one() for table in queries):
+        if any(count_rows(written, table) for table in queries):
             left = {table.name: contents(read, query, progress) for table, query in queries.items()}
             arrived = contents_of(written, queries, progress)
             if arrived != left:
@@ -69,7 +53,7 @@ def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, C
 def rows_to_copy(source: Engine) -> int:
     """How often `copy_base` calls for progress, in rows: each is written, then read back."""
     with snapshot(source) as read:
-        return 2 * sum(int(read.execute(count(t)).scalar_one()) for t in queries_of(read))
+        return 2 * sum(count_rows(read, table) for table in queries_of(read))
 
 
 def refuse_foreign(target: Engine) -> None:
@@ -97,11 +81,6 @@ def queries_of(source: Connection) -> dict[Table, Select[Any]]:
     return queries
 
 
-def count(table: Table) -> Select[Any]:
-    """How many rows a table has."""
-    return select(func.count()).select_from(table)
-
-
 def pieces(connection: Connection, query: Select[Any], progress: Progress) -> Iterator[list[Any]]:
     """The rows of a query, as they are read."""
     options = {"stream_results": True, "yield_per": ROWS_AT_ONCE}
@@ -110,11 +89,16 @@ def pieces(connection: Connection, query: Select[Any], progress: Progress) -> It
         yield list(piece)
 
 
+def as_bytes(rows: list[Any]) -> list[bytes]:
+    """Rows as `Content` takes them."""
+    return [repr(tuple(row)).encode() for row in rows]
+
+
 def contents(connection: Connection, query: Select[Any], progress: Progress) -> Content:
     """What a query finds."""
     content = Content()
     for piece in pieces(connection, query, progress):
-        content = content.with_rows(piece)
+        content = content.with_rows(as_bytes(piece))
     return content
 
 
@@ -134,5 +118,5 @@ def copy_table(
     add = insert(table)
     for piece in pieces(read, query, progress):
         written.execute(add, [dict(zip(names, row, strict=True)) for row in piece])
-        content = content.with_rows(piece)
+        content = content.with_rows(as_bytes(piece))
     return content

@@ -31,7 +31,7 @@ from cw_mqtt.store.measures import (
     stored_measure,
     whole,
 )
-from cw_mqtt.store.rollups import ALL, QUARTER_S, SPANS_S, Mark, edited, find_mark
+from cw_mqtt.store.rollups import ALL, QUARTER_S, SPANS_S, Mark, edited, find_mark, lock
 from cw_mqtt.store.tables import measures, rollups
 
 MICROSECONDS = 1_000_000
@@ -154,8 +154,6 @@ SUMS_OF = {
     Key.TIME: from_measures(column.timestamp * MICROSECONDS),
 }
 SUMS_OF_TIME = from_rollups()
-TIMES_OF_IDS = OF_IDS.with_only_columns(func.min(column.timestamp), func.max(column.timestamp))
-TIME_OF_POSITION = BEFORE_NEWEST.with_only_columns(column.timestamp).limit(1)
 
 
 def list_measures(connection: Connection, chosen: Range, most: int) -> list[StoredMeasure]:
@@ -173,7 +171,7 @@ def delete_measures(connection: Connection, chosen: Range, max_gap_s: int) -> in
     if first_ts is None:
         return 0
     deleted = connection.execute(DELETED[chosen.key], numbers).rowcount
-    edited(connection, chosen.sensor_id, first_ts, last_ts, max_gap_s)
+    edited(connection, lock(connection, chosen.sensor_id), first_ts, last_ts, max_gap_s)
     return deleted
 
 
@@ -243,12 +241,10 @@ def times(connection: Connection, chosen: Range) -> tuple[int, int]:
     numbers = bounds(chosen, ALL)
     if chosen.key is Key.TIME:
         return numbers["from_ts"], numbers["until_ts"]
-    if chosen.key is Key.ID:
-        first_ts, last_ts = connection.execute(TIMES_OF_IDS, numbers).one()
-        return (0, 0) if first_ts is None else (first_ts, last_ts + 1)
-    oldest = {"sensor_id": chosen.sensor_id, "skipped": -chosen.first - 1}
-    first_ts = connection.execute(TIME_OF_POSITION, oldest).scalar()
-    return -ALL if first_ts is None else first_ts, ALL
+    first_ts, last_ts = connection.execute(TIMES[chosen.key], numbers).one()
+    if first_ts is None:
+        return 0, 0
+    return first_ts, ALL if chosen.key is Key.POSITION else last_ts + 1
 
 
 def bounds(chosen: Range, most: int) -> dict[str, int]:

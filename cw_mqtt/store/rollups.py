@@ -164,14 +164,16 @@ def refresh(
 
 
 def edited(
-    connection: Connection, sensor_id: int, first_ts: int, last_ts: int, max_gap_s: int
+    connection: Connection, found: Mark, first_ts: int, last_ts: int, max_gap_s: int
 ) -> None:
-    """`refresh` after a change by hand, which the published total does not follow: note it."""
-    found = lock(connection, sensor_id)
+    """`refresh` after a change by hand, which the published total does not follow: note it.
+
+    `found` is the sensor's mark, which `lock` gave.
+    """
     first_ts, until_ts = max(first_ts, found.thinned_ts), end_of_change(last_ts, max_gap_s)
-    change_j = compute(connection, sensor_id, first_ts, until_ts, max_gap_s)
+    change_j = compute(connection, found.sensor_id, first_ts, until_ts, max_gap_s)
     if found.holds(max_gap_s, last_ts):  # else the cells did not know what was there before
-        connection.execute(CORRECT, {"of_sensor": sensor_id, "change_j": change_j})
+        connection.execute(CORRECT, {"of_sensor": found.sensor_id, "change_j": change_j})
 
 
 def end_of_change(last_ts: int, max_gap_s: int) -> int:

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import whole
-from cw_mqtt.store.rollups import ALL, CHANGE_MARK, DAY_S, NEXT_TS, lock
+from cw_mqtt.store.rollups import ALL, CHANGE_MARK, DAY_S, NEXT_TS, find_mark, lock
 from cw_mqtt.store.tables import measures, rollup_marks
 
 MARKED = select(rollup_marks.c.sensor_id).order_by(rollup_marks.c.sensor_id)
@@ -30,7 +30,7 @@ def thin(engine: Engine, before_ts: float, max_gap_s: int) -> int:
 
 def thin_sensor(connection: Connection, sensor_id: int, before_ts: int, max_gap_s: int) -> int:
     """Delete the oldest day of one sensor."""
-    found = lock(connection, sensor_id)
+    found = find_mark(connection, sensor_id)
     numbers = {"sensor_id": sensor_id, "from_ts": found.thinned_ts}
     oldest_ts = connection.execute(NEXT_TS, numbers).scalar()
     if oldest_ts is None or not found.holds(max_gap_s, ALL):
@@ -38,6 +38,7 @@ def thin_sensor(connection: Connection, sensor_id: int, before_ts: int, max_gap_
     until_ts = oldest_ts - oldest_ts % DAY_S + DAY_S
     if until_ts > before_ts:
         return 0
+    lock(connection, sensor_id)  # not before: it writes, and this is asked after each reading
     connection.execute(CHANGE_MARK, {"of_sensor": sensor_id, "thinned_ts": until_ts})
     last_kept_ts = until_ts - max_gap_s
     return connection.execute(REMOVE, {"sensor_id": sensor_id, "until_ts": last_kept_ts}).rowcount

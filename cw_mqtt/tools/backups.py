@@ -17,12 +17,13 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text
+from sqlalchemy import Connection, Engine, Table, delete, insert, select, text
 
 from cw_mqtt import __version__
 from cw_mqtt.errors import BridgeError, UsageError
 from cw_mqtt.journal import hold
 from cw_mqtt.model import iso_utc
+from cw_mqtt.store.content import Content, count_rows
 from cw_mqtt.store.engine import filling, place, snapshot
 from cw_mqtt.store.schema import HEAD, REVISIONS
 from cw_mqtt.store.sequences import repair_sequences
@@ -43,6 +44,10 @@ class Kept(BaseModel):
     columns: tuple[str, ...]
     rows: int
     sha256_sum: str
+
+    def is_of(self, content: Content) -> bool:
+        """Whether these are the rows that were written."""
+        return (self.rows, self.sha256_sum) == (content.rows, content.checksum)
 
 
 class KeptJournal(BaseModel):
@@ -79,13 +84,13 @@ def write_backup(engine: Engine, data_dir: Path, path: Path, now_ts: float) -> I
             share = Share(sum(counts.values()))
             for table, count in counts.items():
                 columns = tuple(table.columns.keys())
-                tally = Tally()
+                content = Content()
                 with archive.open(member(table.name), "w", force_zip64=True) as file:
                     for lines in lines_of(connection, table, columns):
                         file.write(b"".join(lines))
-                        tally.add(lines)
+                        content = content.with_rows(lines)
                         yield share.after(lines)
-                tables[table.name] = Kept(columns=columns, rows=count, sha256_sum=tally.sum)
+                tables[table.name] = Kept(columns=columns, rows=count, sha256_sum=content.checksum)
         manifest = Manifest(
             form=HEAD,
             program=__version__,
@@ -104,15 +109,15 @@ def check_backup(path: Path) -> Iterator[float]:
     with opened(path) as (archive, manifest):
         share = Share(manifest.rows)
         for name, kept in manifest.tables.items():
-            tally = Tally()
+            content = Content()
             for lines in lines_in(archive, name):
-                tally.add(lines)
+                content = content.with_rows(lines)
                 yield share.after(lines)
-            if not tally.agrees(kept):
+            if not kept.is_of(content):
                 raise UsageError(f"{path} is damaged: the table {name} is not as it was written")
         if manifest.journal:
             with archive.open(JOURNAL) as file:
-                digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
+                digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # typeshed asks for more than it calls
                 if digest.hexdigest() != manifest.journal.sha256:
                     raise UsageError(f"{path} is damaged: the journal is not as it was written")
 
@@ -156,11 +161,11 @@ def fill_tables(
 def compare_tables(connection: Connection, manifest: Manifest, share: "Share") -> Iterator[float]:
     """Read all rows back. Raises `BridgeError` when they are not those of the backup."""
     for table, kept in kept_tables(manifest):
-        tally = Tally()
+        content = Content()
         for lines in lines_of(connection, table, kept.columns):
-            tally.add(lines)
+            content = content.with_rows(lines)
             yield share.after(lines)
-        if not tally.agrees(kept):
+        if not kept.is_of(content):
             raise BridgeError(f"{table.name} came out otherwise; nothing was changed")
 
 
@@ -198,28 +203,6 @@ class Share:
         """The share once these are done too."""
         self._done += len(lines)
         return self._done / self._rows
-
-
-class Tally:
-    """Counts rows and adds up their checksums."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self._sum = 0
-
-    def add(self, lines: Lines) -> None:
-        """Count some rows."""
-        self.rows += len(lines)
-        self._sum += sum(int.from_bytes(hashlib.sha256(line).digest()) for line in lines)
-
-    @property
-    def sum(self) -> str:
-        """The checksum, 256 bits."""
-        return f"{self._sum % 2**256:064x}"
-
-    def agrees(self, kept: Kept) -> bool:
-        """Whether these are the rows that were written."""
-        return (self.rows, self.sum) == (kept.rows, kept.sha256_sum)
 
 
 @contextmanager
@@ -266,8 +249,3 @@ def kept_tables(manifest: Manifest) -> list[tuple[Table, Kept]]:
     """The tables in a backup, those that others refer to first; older backups have fewer."""
     tables = manifest.tables
     return [(table, tables[table.name]) for table in TABLES if table.name in tables]
-
-
-def count_rows(connection: Connection, table: Table) -> int:
-    """How many rows a table has."""
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())

@@ -136,15 +136,15 @@ def store(connection: Connection, found: Iterable[Found], report: Report, max_ga
     for each in found:
         by_sensor.setdefault(each.sensor_id, []).append(each)
     for sensor_id in sorted(by_sensor):  # everybody locks them in this order
-        thinned_ts = lock(connection, sensor_id).thinned_ts
+        mark = lock(connection, sensor_id)
         points = {}
         for each in by_sensor[sensor_id]:
-            if each.ts < thinned_ts:
+            if each.ts < mark.thinned_ts:
                 report.refuse(each.line, "keep_measures has let go of the measures of that day")
             else:
                 points[each.ts, each.power_w] = each.night
                 report.already_there += 1
-        added = add_missing(connection, sensor_id, points, max_gap_s)
+        added = add_missing(connection, mark, points, max_gap_s)
         report.added += added
         report.already_there -= added
 

@@ -52,7 +52,7 @@ class Request(HTTPRequest):
 
         cheroot takes whatever it did not read of them for the next request.
         """
-        is_ready = super().read_request_headers()  # type: ignore[no-untyped-call]
+        is_ready = super().read_request_headers()  # type: ignore[no-untyped-call]  # cheroot's
         self.conn.wfile.flush()  # a 100 Continue, for which the caller waits
         if not is_ready:
             return False
@@ -120,7 +120,7 @@ class Connection(HTTPConnection):
         if self.is_new and isinstance(self.socket, ssl.SSLSocket) and not shake_hands(self.socket):
             return False
         self.is_new = False
-        stays_open = bool(super().communicate())  # type: ignore[no-untyped-call]
+        stays_open = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot's
         try:
             self.wfile.flush()
         except OSError:  # the caller is gone

@@ -21,7 +21,7 @@ LONGEST_AGE_S = 400 * 86400  # the most that browsers keep; the session ends ear
 
 NO_LOGIN = "A login is needed: Basic, Bearer, or the form fields login and password."
 WRONG_LOGIN = "The login or the password is wrong."
-WRONG_TOKEN = "There is no such token. cw-mqtt user token list shows all."  # noqa: S105
+WRONG_TOKEN = "There is no such token. cw-mqtt user token list shows all."  # noqa: S105 - words
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.config.values import NightWindow
 from tests.config.conftest import Load
+from tests.settings import settings
 
 PROVIDERS = """\
 providers:
@@ -124,3 +126,10 @@ def test_settings_never_show_a_key_or_a_password(load: Load) -> None:
     assert "canary" not in shown
     assert "x01" not in shown
     assert "0102" not in shown
+
+
+def test_a_radio_on_spi_writes_no_lines(tmp_path):
+    receiver = {"name": "roof", "port": "spi:0.0", "format": "lines"}
+
+    with pytest.raises(ValidationError, match="expected format auto with spi:"):
+        settings(tmp_path, receivers=[receiver])

@@ -3,6 +3,7 @@
 import pytest
 
 from cw_mqtt.model import Key, Range
+from cw_mqtt.store import thinning
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.rollups import forget, stored_energy
@@ -74,5 +75,14 @@ def test_a_measure_is_not_inserted_where_the_others_are_gone(thinned: Home) -> N
 
 def test_nothing_goes_while_the_cells_are_not_built(thinned: Home) -> None:
     forget(thinned.engine)
+
+    assert thin_two_days(thinned) == [0, 0, 0, 0]
+
+
+def test_nothing_is_written_when_no_day_is_to_go(
+    thinned: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thin_two_days(thinned)
+    monkeypatch.setattr(thinning, "lock", lambda *_: pytest.fail("it writes"))
 
     assert thin_two_days(thinned) == [0, 0, 0, 0]

@@ -11,7 +11,8 @@ import click
 
 from cw_mqtt.config.settings import EnergySettings
 from cw_mqtt.errors import UsageError
-from cw_mqtt.store.copying import Content, copy_base, rows_to_copy
+from cw_mqtt.store.content import Content
+from cw_mqtt.store.copying import copy_base, rows_to_copy
 from cw_mqtt.store.engine import SQLITE_NAME, transaction
 from cw_mqtt.store.old_base import OldBase, look, refuse_if_busy
 from cw_mqtt.store.rollups import build

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from cw_mqtt.config.values import system_timezone
-from cw_mqtt.store.copying import Content
+from cw_mqtt.store.content import Content
 from cw_mqtt.store.old_base import OldBase, OldSensor
 from cw_mqtt.store.schema import HEAD
 from cw_mqtt.tools.adopt.config import AdoptedSensor, OldSettings, scalar
@@ -105,7 +105,7 @@ def backup_command(source: Database) -> str:
 def result_lines(plan: Plan, copied: Mapping[str, Content], measures: int) -> Iterator[str]:
     """What was done, and what to do next; `measures` is how many there are now."""
     for table, content in copied.items():
-        yield f"  {table}: {content.rows:,} rows, checksum {content.checksum:016x} on both sides"
+        yield f"  {table}: {content.rows:,} rows, checksum {content.checksum[:16]} on both sides"
     if not plan.copies:
         yield f"Done: {plan.base.measures:,} measures before, {measures:,} after."
     if plan.config is None:
@@ -143,7 +143,7 @@ def report(plan: Plan, copied: Mapping[str, Content], *, done: bool) -> dict[str
         "backup": backup_command(plan.source) if plan.source.url else None,
         "config": str(plan.config) if plan.config else None,
         "copied": {
-            table: {"rows": content.rows, "checksum": f"{content.checksum:016x}"}
+            table: {"rows": content.rows, "checksum": content.checksum}
             for table, content in copied.items()
         },
     }
