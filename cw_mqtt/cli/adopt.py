@@ -47,8 +47,8 @@ def adopt_command(
     cw-mqtt adopt --old-config ~/.config/citizenwatt/config.json
     cw-mqtt adopt --database postgresql://citizenwatt@localhost/citizenwatt
 
-    opens the database in place: every row and number stays, columns that overflow in 2038 are
-    widened and tables of ours are added. With --to it is copied and stays as it is. In both
+    opens the database in place: every row and number stays, columns that overflow one day
+    are widened and tables of ours are added. With --to it is copied and stays as it is. In both
     cases a config.yaml with the sensors and their keys is written; one that exists is left
     alone, and the new one is written beside it. With --json it acts only if there is --yes.
 

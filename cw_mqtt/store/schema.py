@@ -10,7 +10,7 @@ from cw_mqtt.store.engine import place, transaction
 
 log = logging.getLogger(__name__)
 
-REVISIONS = ("0001", "0002", "0003")  # the steps in `migrations/versions`, in order
+REVISIONS = ("0001",)  # the steps in `migrations/versions`, in order
 HEAD = REVISIONS[-1]
 LOCK_NUMBER = 2014_434157  # any number that no other program of this database takes
 

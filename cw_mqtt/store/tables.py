@@ -1,6 +1,7 @@
 """The tables: those of the 2014 CitizenWatt base under their own names, and ours beside them.
 
-A change here needs a step in `migrations/versions`.
+A change here needs a step in `migrations/versions`, which may meet it done: step 0001 makes a new
+database from these tables as they are today.
 """
 
 from sqlalchemy import (
@@ -22,6 +23,11 @@ metadata = MetaData()
 def id_column() -> Column[int]:
     """A key that the database counts up."""
     return Column("id", Integer, primary_key=True)
+
+
+def long_id_column() -> Column[int]:
+    """The same for more rows than 32 bits can number; on SQLite `Integer` alone counts up."""
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
 def type_column() -> Column[int]:
@@ -55,7 +61,7 @@ sensors = Table(
 measures = Table(
     "measures",
     metadata,
-    id_column(),
+    long_id_column(),
     sensor_column(),
     Column("value", Double),
     Column("timestamp", BigInteger),
@@ -153,7 +159,7 @@ rollup_marks = Table(
 set_aside = Table(
     "set_aside",
     metadata,
-    id_column(),
+    long_id_column(),
     sensor_column(),
     Column("value", Double, nullable=False),
     Column("timestamp", BigInteger, nullable=False),

@@ -1,49 +1,38 @@
-"""Making an old base ours: its tables are changed, its sequences and sensors made ready."""
+"""Making an old base ours: its tables are changed, and its sensors tied to their slugs."""
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Mapping
+from select import select as wait_for
+from typing import Any
 
-from sqlalchemy import Engine, TextClause, insert, select, text
+from psycopg2.extensions import POLL_OK, POLL_WRITE, set_wait_callback
+from sqlalchemy import Engine, insert, select
 
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.old_base import OURS, OldBase
 from cw_mqtt.store.schema import bring_up_to_date
 from cw_mqtt.store.tables import sensor_slugs
 
-LOOK_AGAIN_S = 0.3
-GROWTH = 1.4  # of the measures, written anew with wider columns and one more index
-DATABASE_BYTES = text("SELECT pg_database_size(current_database())")
-CANCEL_OURS = text(
-    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND pid <> pg_backend_pid() AND application_name = :ours"
-)
 
+def upgrade(engine: Engine) -> None:
+    """Bring an old base's PostgreSQL up to date, all or nothing.
 
-def upgrade(engine: Engine, base: OldBase) -> Iterator[float]:
-    """Bring an old base's PostgreSQL up to date, all or nothing; yields about which share is done.
-
-    Who stops listening breaks it off, and nothing is changed then. Raises as `bring_up_to_date`.
+    Ctrl+C breaks it off, and nothing is changed then. Raises as `bring_up_to_date`.
     """
-    before_bytes = number(engine, DATABASE_BYTES)
-    with ThreadPoolExecutor(1) as worker:
-        upgrading = worker.submit(bring_up_to_date, engine)
-        try:
-            while not upgrading.done():
-                wait([upgrading], LOOK_AGAIN_S)
-                written_bytes = number(engine, DATABASE_BYTES) - before_bytes
-                yield max(0.0, min(written_bytes / (GROWTH * base.size_bytes + 1), 0.99))
-        finally:
-            if not upgrading.done():
-                with transaction(engine) as connection:
-                    connection.execute(CANCEL_OURS, OURS)
-    upgrading.result()
-    yield 1.0
+    set_wait_callback(wait_or_cancel)
+    try:
+        bring_up_to_date(engine)
+    finally:
+        set_wait_callback(None)
 
 
-def number(engine: Engine, query: TextClause) -> int:
-    """The one number that a query answers."""
-    with transaction(engine) as connection:
-        return int(connection.execute(query).scalar_one())
+def wait_or_cancel(connection: Any) -> None:
+    """Wait for the server's answer; psycopg2's own way to wait does not hear of Ctrl+C."""
+    try:
+        while (state := connection.poll()) != POLL_OK:
+            writes = state == POLL_WRITE
+            wait_for([] if writes else [connection], [connection] if writes else [], [])
+    except KeyboardInterrupt:
+        connection.cancel()  # or the server would first finish what is in vain
+        raise
 
 
 def link_slugs(engine: Engine, slugs: Mapping[int, str]) -> None:

@@ -9,9 +9,10 @@ from sqlalchemy import inspect
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
-from cw_mqtt.model import Energy
+from cw_mqtt.model import Energy, Verdict
 from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.schema import bring_up_to_date
+from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
 from tests.store.home import reading
 
@@ -113,6 +114,37 @@ def test_an_old_base_takes_times_beyond_2038(old_home):
     old_home.tell("UPDATE sensors SET last_timer = 4294967295")
 
     assert old_home.ask("SELECT max(timestamp) FROM measures") == [(253402300799,)]
+
+
+@pytest.mark.parametrize("table", ["measures", "set_aside"])
+def test_rows_are_numbered_beyond_32_bits(home, table):
+    home.hear(reading(1, verdict=Verdict.VERIFIED), reading(2, verdict=Verdict.SETTLING))
+    home.store()
+    home.tell(f"UPDATE {table} SET id = 2147483647")
+    with transaction(home.engine) as connection:
+        repair_sequences(connection)
+
+    home.hear(reading(3, verdict=Verdict.VERIFIED), reading(4, verdict=Verdict.SETTLING))
+    home.store()
+
+    assert home.ask(f"SELECT max(id) FROM {table}") == [(2147483648,)]
+
+
+def test_an_old_base_numbers_measures_beyond_32_bits(old_home):
+    bring_up_to_date(old_home.engine)
+    old_home.tell("SELECT setval('measures_id_seq', 2147483647)")
+
+    old_home.tell("INSERT INTO measures (sensor_id, value, timestamp) VALUES (7, 1, 1)")
+
+    assert old_home.ask("SELECT max(id) FROM measures") == [(2147483648,)]
+
+
+def test_an_old_base_whose_ids_have_no_sequence_of_their_own_is_taken_over(old_home):
+    old_home.tell("ALTER SEQUENCE measures_id_seq OWNED BY NONE")
+
+    bring_up_to_date(old_home.engine)
+
+    assert old_home.ask("SELECT max(id) FROM measures") == [(45,)]
 
 
 def test_an_index_that_an_old_base_has_is_not_made_twice(old_home):

@@ -140,7 +140,8 @@ def carry_out(plan: Plan) -> dict[str, Content]:
     if plan.copies:
         copied = copy_with_bar(plan)
     elif plan.base.revision != HEAD:
-        show_progress("Changing the tables", upgrade(plan.source.engine, plan.base))
+        click.echo("Changing the tables: minutes for years of measures; Ctrl+C undoes it", err=True)
+        upgrade(plan.source.engine)
     with transaction(plan.target.engine) as connection:
         repair_sequences(connection)
     link_slugs(plan.target.engine, {sensor.id: sensor.slug for sensor in plan.sensors})

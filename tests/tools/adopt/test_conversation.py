@@ -55,6 +55,7 @@ def test_before_anything_is_done_it_says_what_and_asks(config, url):
         'contract 5, "Heures creuses", current',
         'user "hélène", administrator',
         "1,000 measures in all",
+        "measures.id becomes a 64-bit number",
         "measures.timestamp becomes a 64-bit number",
         "pg_dump --format=custom",
         f"{config} is written",
