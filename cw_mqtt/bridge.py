@@ -315,7 +315,7 @@ class Bridge:
             sensor.slug,
             ts,
             round(packet.power_w * sensor.power_scale, 1),
-            packet.voltage_v or round(sensor.voltage_v),
+            packet.voltage_v,
             packet.battery_mv,
             ruling.verdict,
             is_night(ts, self._settings),

@@ -38,16 +38,14 @@ class Form(StrEnum):
 
     V1 = "v1"  # 2014: each packet carries the end of the one before it
     V1_1 = "v1.1"  # the same with a constant tag: each packet proves itself
-    V2 = "v2"  # boot and sequence numbers, an energy counter
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
     """A payload that decrypted to plausible values; nothing is proven about its sender yet.
 
-    Forms v1 and v1.1 have `timer_ms`, the sensor's milliseconds awake, and `padding`, plaintext
-    bytes 10-15: under v1 a sensor's next packet has this packet's `tail` there (the chain).
-    Form v2 has `boot` and `sequence`, which rise together, and `energy_wh`; no voltage.
+    `timer_ms` is the sensor's milliseconds awake, `padding` plaintext bytes 10-15: under v1 a
+    sensor's next packet has this packet's `tail` there (the chain).
     """
 
     power_w: int
@@ -57,9 +55,6 @@ class Packet:
     padding: bytes
     payload: bytes
     form: Form = Form.V1
-    boot: int = 0
-    sequence: int = 0
-    energy_wh: int | None = None
 
     @property
     def tail(self) -> bytes:

@@ -3,10 +3,9 @@
 
 #include <stdint.h>
 
-// The form of the packets: ../../docs/packets.md has all three.
+// The form of the packets: ../../docs/packets.md has both.
 #define FORMAT_V1 1   // as the firmware of 2014 sends them; a packet proves itself by the next one
 #define FORMAT_V1_1 2 // the same for an old base, but each packet proves itself
-#define FORMAT_V2 3   // counts the energy: a lost packet loses none. An old base cannot read it
 #ifndef PACKET_FORMAT
 #define PACKET_FORMAT FORMAT_V1_1
 #endif

@@ -30,29 +30,16 @@ const float MOST_AMPERE_A_VOLT = 1000; // what else is in the EEPROM is no calib
 const uint16_t LEAST_TO_CALIBRATE_W = 100;
 const uint16_t TYPING_MS = 100;
 const uint8_t RX_PIN = 0;
-const uint32_t MS_AN_HOUR = 3600000;
 
-// EEPROM
-uint16_t *const BOOT_AT = (uint16_t *)0;
-float *const CALIBRATION_AT = (float *)4;
+float *const CALIBRATION_AT = (float *)4; // in the EEPROM
 
 // Little-endian, as the AVR is; encrypted in place.
 struct __attribute__((packed)) Packet {
-#if PACKET_FORMAT == FORMAT_V2
-  uint16_t boot;
-  uint32_t sequence : 24;
-  uint32_t energy_wh : 24;
-  uint16_t power_w;
-  uint8_t battery_20mv;
-  uint8_t flags;
-  uint8_t zeros[4];
-#else
   uint16_t power_w;
   uint16_t mains_v;
   uint16_t battery_mv;
   uint32_t timer_ms; // awake since the boot
   uint8_t padding[6];
-#endif
 };
 static_assert(sizeof(Packet) == AES_BLOCK_SIZE, "a packet is one block");
 
@@ -61,14 +48,9 @@ struct Measured {
 };
 
 static volatile bool period_ended;
-static volatile uint32_t period_ended_ms;
-static uint32_t period_ms; // of the watchdog, whose own oscillator is up to 10 % off
 static float ampere_a_volt;
 
-ISR(WDT_vect) {
-  period_ended = true;
-  period_ended_ms = millis();
-}
+ISR(WDT_vect) { period_ended = true; }
 
 static void begin_period() {
   wdt_reset();
@@ -103,7 +85,6 @@ static void calibrate(uint32_t true_w, uint16_t shown_w) {
 static bool show_a_period() {
   bool calibrated = false;
   begin_period();
-  uint32_t began_ms = millis();
   while (!period_ended) {
     Measured measured = measure();
     Serial.print(measured.power_w);
@@ -115,11 +96,10 @@ static bool show_a_period() {
     calibrate(true_w, measured.power_w);
     calibrated = true;
   }
-  period_ms = period_ended_ms - began_ms;
   return calibrated;
 }
 
-// Let the clamp's bias settle, meanwhile learn the period and offer calibration.
+// Let the clamp's bias settle, meanwhile offer calibration.
 static void settle() {
   pinMode(RX_PIN, INPUT_PULLUP); // an open one hears noise, which could be digits
   Serial.begin(BAUDRATE);
@@ -164,30 +144,7 @@ static void send(const uint8_t *payload) {
 
 // ---- packets
 
-#if PACKET_FORMAT == FORMAT_V2
-
-static uint16_t boot;
-
-// Count the boot only now: contacts that bounce when a battery is put in are none.
-static void begin_packets() {
-  boot = eeprom_read_word(BOOT_AT) + 1;
-  eeprom_update_word(BOOT_AT, boot);
-}
-
-static void fill(Packet &packet, const Measured &measured, uint32_t interval_ms) {
-  static uint32_t sequence, energy_wh, energy_wms; // wms: W times ms, less than 1 Wh
-  energy_wms += measured.power_w * interval_ms;
-  energy_wh += energy_wms / MS_AN_HOUR;
-  energy_wms %= MS_AN_HOUR;
-  packet = {boot, sequence++, energy_wh, measured.power_w, (uint8_t)(measured.battery_mv / 20),
-            0,    {}};
-}
-
-#else
-
-static void begin_packets() {}
-
-static void fill(Packet &packet, const Measured &measured, uint32_t) {
+static void fill(Packet &packet, const Measured &measured) {
   packet.power_w = measured.power_w;
   packet.mains_v = MAINS_V;
   packet.battery_mv = measured.battery_mv;
@@ -196,8 +153,6 @@ static void fill(Packet &packet, const Measured &measured, uint32_t) {
   memcpy(packet.padding, "CWv1.1", sizeof packet.padding);
 #endif // else it is what the encryption of the packet before left there
 }
-
-#endif
 
 // ---- the sensor's life
 
@@ -232,17 +187,13 @@ void setup() {
   sei();
   ACSR = _BV(ACD); // the comparator is not used
   settle();
-  begin_packets();
 }
 
 void loop() {
   static Packet packet;
-  static uint32_t interval_ms; // since the packet before, none before the first
 
-  uint32_t woke_ms = millis();
-  fill(packet, measure(), interval_ms);
+  fill(packet, measure());
   aes_encrypt(SENSOR_KEY, (uint8_t *)&packet);
   send((uint8_t *)&packet);
-  interval_ms = period_ms + (millis() - woke_ms);
   sleep_a_period();
 }

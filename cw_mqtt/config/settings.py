@@ -98,7 +98,7 @@ class SensorSettings(Section):
     name: Text
     key: Key
     previous_keys: tuple[Key, ...] = ()
-    format: Literal["auto", "v1", "v1.1", "v2"] = "auto"
+    format: Literal["auto", "v1", "v1.1"] = "auto"
     voltage_v: Annotated[
         float, Field(ge=90, le=280), expected("a number of volts from 90 to 280")
     ] = 240

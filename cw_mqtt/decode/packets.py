@@ -11,10 +11,7 @@ from Crypto.Cipher import AES
 
 from cw_mqtt.model import TAIL_SIZE, Chain, Form, Packet
 
-V1_LAYOUT = struct.Struct("<HHHI6s")  # power W, voltage V, battery mV, timer ms, padding
-V2_LAYOUT = struct.Struct("<H3s3sHBB4s")  # boot, sequence, energy Wh, power, battery, flags, zeros
-V2_BATTERY_STEP_MV = 20
-V2_ZEROS = bytes(4)
+LAYOUT = struct.Struct("<HHHI6s")  # power W, voltage V, battery mV, timer ms, padding
 V1_1_TAG = b"CWv1.1"
 NO_PADDING = bytes(TAIL_SIZE)
 MAINS_V = range(90, 281)
@@ -41,7 +38,7 @@ class Opened:
     """A payload that a key opened; `sensors` are those that share the key.
 
     `proven` says that its padding continues something known (a sensor's trusted packet, a held
-    one, the zeros of a boot) or that the packet proves itself. Noise does that once in 2^32
+    one, the zeros of a boot) or that the packet proves itself. Noise does that once in 2^48
     blocks, while plain plausibility is met by one random block in eight thousand for each key.
     """
 
@@ -104,40 +101,13 @@ def open_plain(
 
 def read_plain(plain: bytes, payload: bytes, key: SensorKey) -> Packet | None:
     """The packet in a decrypted block; None when its values cannot be the sensor's."""
-    packet = read_v2(plain, payload) if plain.endswith(V2_ZEROS) else None
-    packet = packet or read_v1(plain, payload)
-    if packet is None or packet.power_w > key.max_power_w:
-        return None
-    return packet if key.form in (None, packet.form) else None
-
-
-def read_v1(plain: bytes, payload: bytes) -> Packet | None:
-    """A packet of form v1 or v1.1, if its voltage and battery can be."""
-    power_w, voltage_v, battery_mv, timer_ms, padding = V1_LAYOUT.unpack(plain)
-    if voltage_v not in MAINS_V or battery_mv not in BATTERY_MV:
+    power_w, voltage_v, battery_mv, timer_ms, padding = LAYOUT.unpack(plain)
+    if voltage_v not in MAINS_V or battery_mv not in BATTERY_MV or power_w > key.max_power_w:
         return None
     form = Form.V1_1 if padding == V1_1_TAG else Form.V1
-    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload, form)
-
-
-def read_v2(plain: bytes, payload: bytes) -> Packet | None:
-    """A packet of form v2, if its battery can be."""
-    boot, sequence, energy_wh, power_w, battery, _flags, _zeros = V2_LAYOUT.unpack(plain)
-    battery_mv = battery * V2_BATTERY_STEP_MV
-    if battery_mv not in BATTERY_MV:
+    if key.form not in (None, form):
         return None
-    return Packet(
-        power_w,
-        voltage_v=0,
-        battery_mv=battery_mv,
-        timer_ms=0,
-        padding=NO_PADDING,
-        payload=payload,
-        form=Form.V2,
-        boot=boot,
-        sequence=int.from_bytes(sequence, "little"),
-        energy_wh=int.from_bytes(energy_wh, "little"),
-    )
+    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload, form)
 
 
 def proves_itself(packet: Packet) -> bool:

@@ -3,7 +3,7 @@
 Under form v1 the padding is a chain: each packet carries the end of the one before it, which
 nobody without the key can continue. A packet that continues the trusted one is verified. Any
 other is held until the next one continues it; then both are good if the timer could have got
-there. Forms v1.1 and v2 prove themselves, and must have got there too. What was heard before is
+there. Form v1.1 proves itself, and must have got there too. What was heard before is
 a replay. Trusted state advances on proven packets only, so no forged packet can mute a sensor.
 """
 
@@ -26,8 +26,6 @@ INTERVALS_KEPT = 50
 FASTEST_CLOCK = 1.1  # the sensor's oscillator may run fast by a tenth
 SLACK_S = 2.0
 SET_BACK_S = 60.0
-FASTEST_BOOT_S = 1.0
-FASTEST_PERIOD_S = 1.0
 REGRET_S = 120.0  # how long a reboot may turn out to have been another sensor's
 LOSS_WEIGHT = 0.01
 MOST_MISSED = 10  # in one go; after a longer silence the bridge may not have listened
@@ -84,11 +82,10 @@ def judge(
             return confirm(chains, held, newest, expired)
     if proves_itself(packet):
         fit = fitting(chains, newest)
-        if fit and (chains[fit[0]].newest or packet.form is Form.V1_1):
+        if fit:
             return trust(chains, fit[0], (newest,), expired, rebooted=fit[1])
-        if not fit:
-            foreign = Ruling(host, packet, heard_ts, Verdict.FOREIGN)
-            return Judgement(chains, (*expired, foreign))
+        foreign = Ruling(host, packet, heard_ts, Verdict.FOREIGN)
+        return Judgement(chains, (*expired, foreign))
     return hold(chains, newest, expired)
 
 
@@ -105,8 +102,6 @@ def repeat_of(chains: Mapping[str, Chain], newest: Heard) -> Ruling | None:
 
 def continues(newest: Heard, before: Heard) -> bool:
     """Whether a packet is, provably, the next one that the sender of another sent."""
-    if newest.packet.form is Form.V2:
-        return before.packet.form is Form.V2 and sequence_risen(before, newest) == 1
     return newest.packet.form is Form.V1 and newest.packet.padding == before.packet.tail
 
 
@@ -210,32 +205,16 @@ def risen_share(before: Heard, first: Heard) -> float | None:
     It must rise, and by no more than time has passed: wall time is the only sure bound, since
     the timer stands still while the sensor sleeps. A boot's first packet follows none.
     """
-    most_s = seconds_between(before, first)
-    if first.packet.form is Form.V2:
-        risen, most = sequence_risen(before, first), most_s / FASTEST_PERIOD_S
-    elif first.packet.padding == NO_PADDING:
+    if first.packet.padding == NO_PADDING:
         return None
-    else:
-        risen = (first.packet.timer_ms - before.packet.timer_ms) % TIMER_RANGE_MS
-        most = most_s * 1000
+    most = seconds_between(before, first) * 1000
+    risen = (first.packet.timer_ms - before.packet.timer_ms) % TIMER_RANGE_MS
     return risen / most if risen and risen <= most else None
 
 
 def may_have_rebooted(before: Heard, first: Heard) -> bool:
     """Whether the sender can have begun anew since its last packet."""
-    most_s = seconds_between(before, first)
-    if first.packet.form is Form.V2:
-        boots = first.packet.boot - before.packet.boot
-        newer = before.packet.form is not Form.V2 or 0 < boots <= most_s / FASTEST_BOOT_S
-        return newer and first.packet.sequence <= most_s / FASTEST_PERIOD_S
-    return first.packet.timer_ms <= most_s * 1000
-
-
-def sequence_risen(before: Heard, first: Heard) -> int | None:
-    """How many packets of form v2 the second comes after the first; None if it does not."""
-    if before.packet.form is not Form.V2 or before.packet.boot != first.packet.boot:
-        return None
-    return max(0, first.packet.sequence - before.packet.sequence) or None
+    return first.packet.timer_ms <= seconds_between(before, first) * 1000
 
 
 def seconds_between(before: Heard, first: Heard) -> float:
@@ -384,7 +363,6 @@ def with_missed(chain: Chain, interval_s: float) -> float:
 def proven(chain: Chain, sensor: str, heard: Heard, verdict: Verdict) -> Ruling:
     """The verdict on a proven packet: settling while the firmware's filter has not settled."""
     step_ms = median(chain.steps_ms) if chain.steps_ms else SHORTEST_STEP_MS
-    settles = heard.packet.form is not Form.V2 and not chain.wrapped
-    settling = settles and heard.packet.timer_ms < SETTLING_STEPS * step_ms
+    settling = not chain.wrapped and heard.packet.timer_ms < SETTLING_STEPS * step_ms
     chosen = Verdict.SETTLING if settling else verdict
     return Ruling(sensor, heard.packet, heard.heard_ts, chosen)

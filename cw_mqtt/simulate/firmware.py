@@ -12,7 +12,6 @@ from Crypto.Cipher import AES
 
 BOOT_TAIL = bytes(6)
 V1_1_TAG = b"CWv1.1"
-V2_LAYOUT = struct.Struct("<H3s3sHBB4x")  # boot, sequence, energy Wh, power, battery, flags
 TIMER_RANGE_MS = 2**32
 MOST_POWER_W = 0xFFFF
 PERIOD_S = 8.192  # the watchdog's, nominally
@@ -81,32 +80,6 @@ class TaggedFirmware(SensorFirmware):
         """Encrypt exactly these values, and the tag."""
         self._tail = V1_1_TAG
         return super().send(power_w, battery_mv, timer_ms)
-
-
-class CountingFirmware(SensorFirmware):
-    """Form v2: a number for each boot and packet, and a count of energy that a loss leaves whole.
-
-    Its filter has settled before the first packet.
-    """
-
-    settling = False
-
-    def __init__(self, key: bytes, random: Random, boot: int = 0) -> None:
-        self._boot, self._energy_wh = boot - 1, 0.0
-        super().__init__(key, random)
-
-    def reboot(self) -> None:
-        """Begin anew, as after a change of the battery; the boot number is kept in EEPROM."""
-        super().reboot()
-        self._boot += 1
-
-    def send(self, power_w: int, battery_mv: int, timer_ms: int) -> bytes:
-        """Encrypt these values with the numbers of the boot and the packet; there is no timer."""
-        self._energy_wh += power_w * PERIOD_S / 3600
-        sequence, energy = (n.to_bytes(3, "little") for n in (self._sent, int(self._energy_wh)))
-        return self._cipher.encrypt(
-            V2_LAYOUT.pack(self._boot, sequence, energy, power_w, battery_mv // 20, 0)
-        )
 
 
 def packets(

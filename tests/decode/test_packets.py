@@ -73,19 +73,7 @@ def test_a_tag_in_the_padding_makes_a_packet_of_form_v1_1_which_proves_itself():
     assert (opened.packet.form, opened.packet.power_w, opened.proven) == (Form.V1_1, 500, True)
 
 
-def test_a_packet_of_form_v2_has_boot_sequence_and_energy():
-    plain = bytes.fromhex("0700030201104200e803a50000000000")
-
-    opened = keyring().open(encrypted(plain), "hall", no_chain)
-
-    packet = opened.packet
-    assert (packet.form, packet.boot, packet.sequence) == (Form.V2, 7, 0x010203)
-    assert (packet.energy_wh, packet.power_w, packet.battery_mv) == (0x4210, 1000, 3300)
-    assert opened.proven
-
-
-@pytest.mark.parametrize("form", [Form.V1_1, Form.V2])
-def test_a_sensor_of_a_configured_form_accepts_no_other(form):
-    ring = Keyring([SensorKey("a", KEY, 36000, form=form)])
+def test_a_sensor_of_a_configured_form_accepts_no_other():
+    ring = Keyring([SensorKey("a", KEY, 36000, form=Form.V1_1)])
 
     assert ring.open(payloads()[0], "hall", no_chain) is None

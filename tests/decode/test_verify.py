@@ -325,31 +325,6 @@ def test_of_form_v1_1_a_replay_and_another_sensor_are_refused():
     assert [r.verdict for r in rulings] == [Verdict.REPLAYED, Verdict.FOREIGN]
 
 
-def v2(boot, sequence, heard_ts):
-    """A packet of form v2."""
-    payload = b"v2" + boot.to_bytes(7) + sequence.to_bytes(7)
-    packet = Packet(700, 0, 3300, 0, bytes(6), payload, Form.V2, boot, sequence, energy_wh=1)
-    return packet, START_TS + heard_ts
-
-
-def test_of_form_v2_a_second_packet_proves_the_first_and_then_each_proves_itself():
-    _, rulings = judge_all([v2(3, 100, 0), v2(3, 101, 8), v2(3, 104, 32), v2(4, 0, 50)])
-
-    verdicts = [r.verdict for r in rulings]
-    assert verdicts == [Verdict.HELD, Verdict.CONFIRMED, *[Verdict.VERIFIED] * 3]
-
-
-@pytest.mark.parametrize("position", [(3, 50), (2, 500), (3, 90_000), (40_000, 0)])
-def test_of_form_v2_what_does_not_rise_or_rises_too_far_is_refused(position):
-    court = Judge()
-    court.hear([v2(3, 100, 0), v2(3, 101, 8)])
-
-    rulings = court.hear([v2(*position, 16)])
-
-    assert [r.verdict for r in rulings] == [Verdict.FOREIGN]
-    assert court.chain.newest.packet.sequence == 101
-
-
 def test_a_lost_packet_that_somebody_repeats_does_not_mute_the_sensor():
     packets = list(made(5_000_000, 8, START_TS))
     court = Judge()

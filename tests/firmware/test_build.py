@@ -19,7 +19,7 @@ def sizes(program):
 
 
 @pytest.mark.parametrize(
-    "program", ["receiver.elf", "sensor.elf", "FORMAT_V1.elf", "FORMAT_V1_1.elf", "FORMAT_V2.elf"]
+    "program", ["receiver.elf", "sensor.elf", "FORMAT_V1.elf", "FORMAT_V1_1.elf"]
 )
 def test_a_sketch_compiles_without_a_warning_and_leaves_half_of_the_board_free(workshop, program):
     flash_bytes, ram_bytes = sizes(workshop.make(program))

@@ -35,7 +35,7 @@ def test_who_opens_the_port_resets_the_board_and_hears_it_from_the_beginning(por
         assert opened.readline() == b"CW1 H 1.0.0 ok *3F5F\n"
 
 
-@pytest.mark.parametrize("port", ["FORMAT_V1.elf", "sensor.elf", "FORMAT_V2.elf"], indirect=True)
+@pytest.mark.parametrize("port", ["FORMAT_V1.elf", "sensor.elf"], indirect=True)
 def test_a_current_in_the_clamp_becomes_a_message_and_a_row(tmp_path, broker, port):
     bridge = Bridge(
         tmp_path,

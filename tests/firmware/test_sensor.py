@@ -112,20 +112,6 @@ def test_each_packet_of_form_v1_1_proves_itself(board):
     assert [(p.form, p.padding) for p in sent_packets] == [(Form.V1_1, b"CWv1.1")] * 3
 
 
-def test_form_v2_numbers_boots_and_packets_across_a_reset(board):
-    events = board("FORMAT_V2.elf").run("26000 reset sensor", "44000 end")
-
-    numbers = [(packet.boot, packet.sequence) for packet in packets(events)]
-    assert numbers == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
-
-
-def test_form_v2_counts_the_energy_that_flowed(board):
-    events = board("FORMAT_V2.elf").run("0 clamp 40", "180000 end")
-
-    newest, flowed_s = packets(events)[-1], (sent(events)[-1].at_ms - sent(events)[0].at_ms) / 1000
-    assert newest.energy_wh == pytest.approx(40 * MAINS_V * flowed_s / 3600, rel=0.02)
-
-
 def test_a_packet_that_nobody_acknowledges_is_tried_16_times(board):
     events = board().run("0 loss 1", "10000 end")
 
@@ -136,7 +122,7 @@ def test_a_packet_that_nobody_acknowledges_is_tried_16_times(board):
 
 
 def test_on_bad_air_no_packet_is_lost_or_said_twice(workshop):
-    programs = [workshop.make(name) for name in ("host", "receiver.elf", "FORMAT_V2.elf")]
+    programs = [workshop.make(name) for name in ("host", "receiver.elf", "sensor.elf")]
 
     events = Simulation(*programs).run("0 loss 0.4", "80000 end")
 

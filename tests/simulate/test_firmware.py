@@ -11,7 +11,6 @@ import pytest
 from Crypto.Cipher import AES
 
 from cw_mqtt.simulate.firmware import (
-    CountingFirmware,
     SensorFirmware,
     TaggedFirmware,
     packets,
@@ -108,21 +107,6 @@ def test_form_v1_1_carries_a_constant_tag_as_padding() -> None:
 
     assert {packet[10:] for packet in sent} == {b"CWv1.1"}
     assert int.from_bytes(sent[0][:2], "little") == 1510
-
-
-def test_form_v2_counts_boots_packets_and_energy() -> None:
-    firmware = CountingFirmware(KEY, Random(1), boot=7)
-    firmware.measure(1000)
-    firmware.measure(1000)
-    firmware.reboot()
-
-    first, second = (plain(firmware.measure(1000)) for _ in range(2))
-
-    assert (first[0:5], second[0:5]) == (b"\x08\0\0\0\0", b"\x08\0\x01\0\0")
-    assert (first[5:8], second[5:8]) == (b"\x06\0\0", b"\x09\0\0")  # Wh, kept over the boot
-    assert first[8:10] == (1000).to_bytes(2, "little")
-    assert first[10] in (163, 164, 165)  # 3290 mV in steps of 20
-    assert first[11:] == bytes(5)
 
 
 @pytest.mark.parametrize(("true_w", "sent_w"), [(-5, 0), (0, 0), (65_535, 65_535), (1e6, 65_535)])

@@ -15,8 +15,6 @@ from cw_mqtt.decode.packets import (
     MAINS_V,
     NO_PADDING,
     V1_1_TAG,
-    V2_BATTERY_STEP_MV,
-    V2_ZEROS,
     SensorKey,
     read_plain,
 )
@@ -24,12 +22,11 @@ from cw_mqtt.model import TAIL_SIZE, Form
 
 
 class Proof(StrEnum):
-    """What in a packet noise has by chance once in 2^48 times (`ZEROS`: in 2^32)."""
+    """What in a packet noise has by chance once in 2^48 times."""
 
     BOOT = "boot"  # v1: zero padding, the first packet after a boot
     CHAIN = "chain"  # v1: the padding is the end of a packet heard before
     TAG = "tag"  # v1.1
-    ZEROS = "zeros"  # v2: the four last bytes
 
 
 PROVES = {
@@ -37,7 +34,6 @@ PROVES = {
     Proof.BOOT: "zeros, as in the first packet after a boot",
     Proof.CHAIN: "the end of a packet before it",
     Proof.TAG: f"the tag {V1_1_TAG.decode()}",
-    Proof.ZEROS: "zeros, as in every packet of form v2",
 }
 
 
@@ -49,27 +45,15 @@ class Field:
     start: int
     end: int
     unit: str = ""
-    step: int = 1
 
 
-V1_FIELDS = (
+FIELDS = (
     Field("power", 0, 2, "W"),
     Field("voltage", 2, 4, "V"),
     Field("battery", 4, 6, "mV"),
     Field("timer", 6, 10, "ms"),
     Field("padding", 10, 16),
 )
-V2_FIELDS = (
-    Field("boot", 0, 2),
-    Field("sequence", 2, 5),
-    Field("energy", 5, 8, "Wh"),
-    Field("power", 8, 10, "W"),
-    Field("battery", 10, 11, "mV", V2_BATTERY_STEP_MV),
-    Field("flags", 11, 12),
-    Field("zeros", 12, 16),
-)
-FIELDS = {Form.V1: V1_FIELDS, Form.V1_1: V1_FIELDS, Form.V2: V2_FIELDS}
-PROOF_FIELDS = ("padding", "zeros")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +98,7 @@ class Explained:
         shown = ", ".join(
             check.value if check.limit or check.field == "timer" else f"{check.field} {check.value}"
             for check in self.checks
-            if check.field not in (*PROOF_FIELDS, "form")
+            if check.field not in ("padding", "form")
         )
         if not self.plausible and self.proof:
             return f"{self.payload}  {self.sensor}: its key, but refused: {self.refusal()}"
@@ -136,9 +120,8 @@ def explain_plain(
     """What a decrypted payload says; `tails` are the ends of packets that may be before it."""
     form = form_of(plain)
     proof = proof_of(plain, form, tails)
-    fields = FIELDS[form]
-    values = {field.name: value_of(field, plain) for field in fields}
-    checks = [check_of(field, plain, key.max_power_w, proof) for field in fields]
+    values = {field.name: value_of(field, plain) for field in FIELDS}
+    checks = [check_of(field, plain, key.max_power_w, proof) for field in FIELDS]
     if key.form:
         checks.append(Check("form", "", "", form, f"{key.form} as configured", form is key.form))
     return Explained(
@@ -147,9 +130,9 @@ def explain_plain(
         read_plain(plain, payload, key) is not None,
         str(form),
         values["power"],
-        values.get("voltage", 0),
+        values["voltage"],
         values["battery"],
-        values.get("timer", 0),
+        values["timer"],
         proof is Proof.BOOT,
         proof,
         tuple(checks),
@@ -157,17 +140,14 @@ def explain_plain(
 
 
 def form_of(plain: bytes) -> Form:
-    """The form that a decrypted block has; v1 when it has the marks of none."""
-    padding = plain[-TAIL_SIZE:]
-    if plain.endswith(V2_ZEROS) and padding != NO_PADDING:
-        return Form.V2
-    return Form.V1_1 if padding == V1_1_TAG else Form.V1
+    """The form that a decrypted block has; v1 when it has the mark of none."""
+    return Form.V1_1 if plain.endswith(V1_1_TAG) else Form.V1
 
 
 def proof_of(plain: bytes, form: Form, tails: Container[bytes]) -> Proof | None:
     """What proves that a block was decrypted with its sender's key."""
     if form is not Form.V1:
-        return Proof.ZEROS if form is Form.V2 else Proof.TAG
+        return Proof.TAG
     padding = plain[-TAIL_SIZE:]
     if padding == NO_PADDING:
         return Proof.BOOT
@@ -178,7 +158,7 @@ def check_of(field: Field, plain: bytes, max_power_w: float, proof: Proof | None
     """One field with its value, what it may be, and whether it is."""
     place = f"{field.start}-{field.end - 1}" if field.end - field.start > 1 else str(field.start)
     raw = plain[field.start : field.end].hex()
-    if field.name in PROOF_FIELDS:
+    if field.name == "padding":
         return Check(field.name, place, raw, PROVES[proof], "", True if proof else None)
     value = value_of(field, plain)
     shown = f"{value} {field.unit}".strip()
@@ -192,4 +172,4 @@ def check_of(field: Field, plain: bytes, max_power_w: float, proof: Proof | None
 
 def value_of(field: Field, plain: bytes) -> int:
     """The number in a field."""
-    return int.from_bytes(plain[field.start : field.end], "little") * field.step
+    return int.from_bytes(plain[field.start : field.end], "little")

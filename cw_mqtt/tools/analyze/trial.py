@@ -17,12 +17,10 @@ from cw_mqtt.tools.analyze.explain import Explained, Proof, explain_plain
 
 VALUES = 2**16  # of a field of two bytes
 TAIL_SHARE = 2.0**-48  # of all random blocks: with one certain padding
-ZEROS_SHARE = 2.0**-32
 PROVED = {
     Proof.CHAIN: "continue another one",
     Proof.BOOT: "begin a boot",
     Proof.TAG: "have the tag of v1.1",
-    Proof.ZEROS: "have the zeros of v2",
 }
 LEAST_LOG_CHANCE = -200.0  # less is no different, and may be no number
 
@@ -109,8 +107,7 @@ def try_key(blocks: Sequence[bytes], key: SensorKey, spelling: Spelling, tried: 
         Counter(failed),
         min(
             chance_of(opened, tried, plausible_share(key)),
-            chance_of(proofs[Proof.ZEROS], tried, ZEROS_SHARE),
-            chance_of(proofs.total() - proofs[Proof.ZEROS], tried, (len(tails) + 2) * TAIL_SHARE),
+            chance_of(proofs.total(), tried, (len(tails) + 2) * TAIL_SHARE),
         ),
         explained,
     )
