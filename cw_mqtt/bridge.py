@@ -273,9 +273,13 @@ class Bridge:
             batch.events.append(Event(EVENTS[verdict], ruling.heard_ts, state.sensor))
         if verdict.counts or verdict in SET_ASIDE:
             reading = self._reading(self._sensors[state.sensor], ruling)
+            if verdict.counts:
+                state = replace(state, energy=self._measured(state.energy, reading))
+            energy = state.energy
+            reading = replace(reading, day_j=energy.day_j, night_j=energy.night_j)
             batch.readings.append(reading)
             if verdict.counts:
-                state = self._measured(state, reading)
+                state = replace(state, latest=reading)
         self._states[state.sensor] = state
 
     def _note_key(self, slug: str, heard_ts: float, opened: Opened, batch: Batch) -> None:
@@ -286,16 +290,15 @@ class Bridge:
             kind = "previous_key_used" if opened.previous else "new_key_used"
             batch.events.append(Event(kind, heard_ts, slug))
 
-    def _measured(self, state: SensorState, reading: Reading) -> SensorState:
-        energy = add_measure(
-            state.energy,
+    def _measured(self, energy: Energy, reading: Reading) -> Energy:
+        return add_measure(
+            energy,
             reading.ts,
             reading.power_w,
             night=reading.night,
             max_gap_s=self._settings.energy.max_gap_s,
             price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
         )
-        return replace(state, energy=energy, latest=reading)
 
     def _tell(self, events: Iterable[Event]) -> None:
         """Log what happened and hand it to the publisher; the same thing once in ten minutes."""

@@ -39,7 +39,7 @@ CREATE TABLE sensors (sensor TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWI
 CREATE TABLE readings (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sensor TEXT NOT NULL, ts INTEGER NOT NULL,
     power_w REAL NOT NULL, voltage_v INTEGER NOT NULL, battery_mv INTEGER NOT NULL,
-    verdict TEXT NOT NULL, night INTEGER NOT NULL);
+    verdict TEXT NOT NULL, night INTEGER NOT NULL, day_j REAL NOT NULL, night_j REAL NOT NULL);
 CREATE TABLE refused (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
 """
@@ -116,8 +116,8 @@ class Journal:
                 )
                 connection.executemany(
                     "INSERT INTO readings "
-                    "(sensor, ts, power_w, voltage_v, battery_mv, verdict, night) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    "(sensor, ts, power_w, voltage_v, battery_mv, verdict, night, day_j, night_j) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [reading_row(reading) for reading in readings],
                 )
                 remember(connection, heard)
@@ -143,8 +143,8 @@ class Journal:
         """The oldest readings whose sequence number is above `seq`, in order."""
         with self.lock:
             rows = self._connection.execute(
-                "SELECT seq, sensor, ts, power_w, voltage_v, battery_mv, verdict, night "
-                "FROM readings WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) "
+                "SELECT seq, sensor, ts, power_w, voltage_v, battery_mv, verdict, night, day_j, "
+                "night_j FROM readings WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) "
                 "ORDER BY seq LIMIT ?",
                 (seq, limit),
             ).fetchall()
@@ -264,13 +264,17 @@ def reading_row(reading: Reading) -> tuple[Any, ...]:
         reading.battery_mv,
         str(reading.verdict),
         int(reading.night),
+        reading.day_j,
+        reading.night_j,
     )
 
 
 def reading_of(row: Sequence[Any]) -> Reading:
     """A row of the journal as a reading: the reverse of `reading_row`."""
-    sensor, ts, power_w, voltage_v, battery_mv, verdict, night = row
-    return Reading(sensor, ts, power_w, voltage_v, battery_mv, Verdict(verdict), bool(night))
+    sensor, ts, power_w, voltage_v, battery_mv, verdict, night, *energy = row
+    return Reading(
+        sensor, ts, power_w, voltage_v, battery_mv, Verdict(verdict), bool(night), *energy
+    )
 
 
 def hold(folder: Path) -> Any:

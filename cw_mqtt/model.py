@@ -85,7 +85,8 @@ class Reading:
     """What a sensor said at one moment, calibrated, with the verdict on it.
 
     Only readings whose verdict counts become measures; settling and unverified ones are kept
-    apart in the table `set_aside`.
+    apart in the table `set_aside`. `day_j` and `night_j` are the sensor's `Energy` counters once
+    this reading is in them.
     """
 
     sensor: str
@@ -95,6 +96,8 @@ class Reading:
     battery_mv: int
     verdict: Verdict
     night: bool = False
+    day_j: float = 0.0
+    night_j: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

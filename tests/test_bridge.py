@@ -60,9 +60,9 @@ def chunks(stream="normal_20_consecutive", later_s=0):
     ]
 
 
-def expected_j(stream="normal_20_consecutive", first=5):
+def expected_j(stream="normal_20_consecutive", first=5, last=None):
     """The energy of the measures of a stream, by the definition."""
-    points = [(int(ts), w) for ts, w in zip(times(stream), powers(stream), strict=True)][first:]
+    points = [(int(ts), w) for ts, w in zip(times(stream), powers(stream), strict=True)][first:last]
     return sum((a + b) / 2 * (after - before) for (before, a), (after, b) in pairwise(points))
 
 
@@ -76,6 +76,15 @@ def test_packets_become_readings_and_energy(start):
     assert [r.power_w for r in running.readings()] == powers()
     assert running.state.energy.day_j == expected_j()
     assert running.state.latest == running.readings()[-1]
+
+
+def test_each_reading_tells_the_energy_of_the_sensor_up_to_it(start):
+    running = start().loaded()
+
+    running.bridge.process(chunks())
+
+    assert [r.day_j for r in running.readings()[:7]] == [0] * 6 + [expected_j(first=5, last=7)]
+    assert running.readings()[-1].day_j == running.state.energy.day_j
 
 
 def test_one_commit_or_many_give_the_same(start):
