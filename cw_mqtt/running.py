@@ -67,6 +67,7 @@ def run(settings: Settings, folder: Path, watched: Path | None = None) -> bool:
 
 def start_again() -> NoReturn:
     """Become a new process of the same command, with settings read anew."""
+    logging.shutdown()
     os.execv(sys.executable, [sys.executable, "-m", "cw_mqtt", *sys.argv[1:]])  # noqa: S606 - our own command
 
 

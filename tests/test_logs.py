@@ -4,11 +4,12 @@ import json
 import logging
 import os
 import re
+from contextlib import suppress
 
 import pytest
 
 from cw_mqtt.config.settings import LoggingSettings
-from cw_mqtt.logs import set_up_logs
+from cw_mqtt.logs import MOST_WAITING, set_up_logs
 
 log = logging.getLogger("cw_mqtt.test")
 
@@ -21,12 +22,38 @@ def written(capfd, caplog):
 
     def set_up(**settings):
         set_up_logs(LoggingSettings(**settings))
-        return lambda: capfd.readouterr().err.splitlines()
+        return lines
+
+    def lines():
+        root.handlers[0].flush()
+        return capfd.readouterr().err.splitlines()
 
     yield set_up
+    root.handlers[0].close()
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
+
+
+@pytest.fixture
+def pipe(monkeypatch):
+    """A pipe that nobody reads, in the place of standard error; answers its two ends."""
+    reading, writing = os.pipe()
+    monkeypatch.setattr("cw_mqtt.logs.STANDARD_ERROR", writing)
+    yield reading, writing
+    os.close(writing)
+    os.close(reading)
+
+
+def read_all(pipe):
+    """What was written, after whoever reads it has read on."""
+    reading, _ = pipe
+    os.set_blocking(reading, False)
+    text = b""
+    while not logging.getLogger().handlers[0]._waiting.empty() or b"lost" not in text:
+        with suppress(BlockingIOError):
+            text += os.read(reading, 65536)
+    return text.decode().splitlines()
 
 
 def fail():
@@ -116,3 +143,44 @@ def test_auto_is_text_where_another_reads_also_in_a_terminal_of_a_journald_servi
     log.info("said")
 
     assert lines()[0].endswith("INFO    said")
+
+
+def test_a_reader_that_hangs_costs_lines_that_are_counted_and_stops_nobody(written, pipe):
+    written(format="text")
+    filling = 1000 * "x"
+
+    for number in range(2 * MOST_WAITING):
+        log.info("%d %s", number, filling)
+
+    *lines, last = read_all(pipe)
+    lost = int(re.fullmatch(r"[-\d]+ [:\d]+ WARNING (\d+) log lines are lost.*", last)[1])
+    assert lost == 2 * MOST_WAITING - len(lines) > 0
+    assert all(line.endswith(filling) for line in lines)
+
+
+def test_the_end_does_not_wait_for_ever_for_a_reader_that_hangs(written, pipe):
+    written(format="text")
+    _, writing = pipe
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        os.write(writing, bytes(1_000_000))
+    os.set_blocking(writing, True)
+
+    log.warning("said")
+
+    logging.shutdown()
+
+
+def test_a_reader_that_has_gone_stops_nobody(written, monkeypatch):
+    lines = written(format="text")
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr("cw_mqtt.logs.STANDARD_ERROR", writing)
+
+    log.warning("said to nobody")
+    logging.getLogger().handlers[0].flush()
+    monkeypatch.undo()
+    log.warning("said")
+
+    assert [line.split(maxsplit=3)[3] for line in lines()] == ["said"]
+    os.close(writing)
