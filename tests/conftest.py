@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.missing import MOSQUITTO, POSTGRES, missing, tell_what_did_not_run
-from tests.mosquitto import Broker, find_mosquitto
-from tests.postgres import PostgresServer, find_postgres, running_postgres
+from tests.missing import tell_what_did_not_run
+from tests.mosquitto import Broker
+from tests.postgres import PostgresServer, running_postgres
 
 # A test run that is asked to end stops its servers first, as it does after Ctrl+C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+# "Ignored", as a shell in the background and `nohup` set it, is inherited by all that is started
+# here, which could then not be interrupted. A handler that does nothing is not.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 database_numbers = itertools.count(1)
 
@@ -42,10 +48,9 @@ def no_unannounced_warning(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """A running Mosquitto of this test alone."""
-    mosquitto = find_mosquitto() or missing(MOSQUITTO)
     folder = tmp_path / "mosquitto"
     folder.mkdir()
-    broker = Broker(mosquitto, folder)
+    broker = Broker(folder)
     try:
         broker.start()
         yield broker
@@ -56,14 +61,14 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 @pytest.fixture
 def postgres_server() -> Iterator[PostgresServer]:
     """A running PostgreSQL of this test alone, which may stop and start it."""
-    with running_postgres(find_postgres() or missing(POSTGRES)) as server:
+    with running_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def shared_postgres() -> Iterator[PostgresServer]:
     """A running PostgreSQL for all tests; never to be stopped by one of them."""
-    with running_postgres(find_postgres() or missing(POSTGRES)) as server:
+    with running_postgres() as server:
         yield server
 
 

@@ -1,11 +1,11 @@
 """A real Mosquitto for one test."""
 
 import os
-import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.missing import MOSQUITTO, needed
 from tests.program import Program, free_port
 
 # `user root` keeps a Mosquitto started by root from becoming another user, who could not read
@@ -18,16 +18,14 @@ user root
 ANONYMOUS = ("allow_anonymous true", "persistence false")
 
 
-def find_mosquitto() -> str | None:
-    """Where Mosquitto is; Debian puts it where ordinary users do not look."""
-    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
-
-
 class Broker(Program):
-    """A Mosquitto; with no other settings, for anybody, and it forgets everything when it ends."""
+    """A Mosquitto; with no other settings, for anybody, and it forgets everything when it ends.
 
-    def __init__(self, mosquitto: str, folder: Path, settings: Sequence[str] = ANONYMOUS) -> None:
-        port = free_port()
+    Skips the test where there is none, see `needed`.
+    """
+
+    def __init__(self, folder: Path, settings: Sequence[str] = ANONYMOUS) -> None:
+        mosquitto, port = needed("mosquitto", MOSQUITTO), free_port()
         configuration = folder / "mosquitto.conf"
         configuration.write_text(
             CONFIGURATION.format(port=port, host=self.host, settings="\n".join(settings))

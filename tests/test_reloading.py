@@ -115,16 +115,16 @@ def test_a_running_bridge_takes_up_what_is_saved(tmp_path: Path, broker: Broker)
     }
     bridge = Bridge(tmp_path, shared)
     bridge.start()
-    wait_until(lambda: bridge.works("mqtt", "settings"), 20)
+    wait_until(lambda: bridge.works("mqtt", "settings"))
     pid, started = bridge.pid, bridge.health()["started"]
     events = Subscriber(broker.host, broker.port, "citizenwatt/bridge/event")
     config = tmp_path / "config.yaml"
     right = json.loads(config.read_text())
 
     config.write_text(json.dumps(right | {"prot": 1}))
-    wait_until(lambda: "prot: unknown" in (reason(bridge) or ""), 20)
+    wait_until(lambda: "prot: unknown" in (reason(bridge) or ""))
     config.write_text(json.dumps(right | {"energy": {"max_gap_s": 100}}))
-    wait_until(lambda: report(bridge).get("started", started) != started, 20)
+    wait_until(lambda: report(bridge).get("started", started) != started)
 
     assert bridge.pid == pid
     assert "config_refused" in events.messages[0][1]
@@ -137,7 +137,7 @@ def test_a_running_bridge_takes_up_what_is_saved(tmp_path: Path, broker: Broker)
 def test_who_ends_the_bridge_while_it_begins_anew_ends_it_for_good(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path, {"receivers": [{"name": "hall", "port": "simulated:"}]})
     bridge.start()
-    wait_until(lambda: bridge.works("settings"), 20)
+    wait_until(lambda: bridge.works("settings"))
 
     os.kill(bridge.pid, signal.SIGUSR1)
     bridge.stop()

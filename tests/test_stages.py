@@ -5,7 +5,7 @@ import pytest
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.stages import Bell, Stage, Stages
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 
 class Steps:
@@ -62,7 +62,7 @@ def test_a_service_that_raises_is_served_again_until_it_works(health, caplog):
         ("WARNING", "steps: works again"),
     ]
     stage.ask_to_stop()
-    assert stage.join(5)
+    assert stage.join(DEADLINE_S)
 
 
 def test_while_it_waits_health_says_why(health, caplog):
@@ -75,7 +75,7 @@ def test_while_it_waits_health_says_why(health, caplog):
     wait_until(lambda: state_of(health) == "waiting" and service.served)
     wait_until(lambda: health.stages()["steps"].reason == "no such port")
     stage.ask_to_stop()
-    assert stage.join(5)
+    assert stage.join(DEADLINE_S)
 
 
 def test_a_fault_of_ours_is_logged_with_its_traceback_and_survived(health, caplog):
@@ -88,7 +88,7 @@ def test_a_fault_of_ours_is_logged_with_its_traceback_and_survived(health, caplo
     fault = next(record for record in caplog.records if record.levelname == "ERROR")
     assert fault.exc_info
     stage.ask_to_stop()
-    assert stage.join(5)
+    assert stage.join(DEADLINE_S)
 
 
 def test_pauses_grow_up_to_the_longest_of_the_service(health, caplog):

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,10 +14,10 @@ from ruamel.yaml import YAML
 
 from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.publish.topics import Topics
-from tests.missing import MOSQUITTO_SUB, missing
+from tests.missing import MOSQUITTO_CLIENTS, needed
 from tests.mosquitto import Broker
 from tests.publish.house import House, state
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 PAGE = (Path(__file__).parents[1] / "docs/subscribers.md").read_text("utf-8")
 COMMANDS = re.findall(r"^    (mosquitto_sub .+)$", PAGE, re.MULTILINE)
@@ -47,14 +46,13 @@ def publishing(broker: Broker, tmp_path: Path) -> Iterator[Broker]:
 )
 def test_mosquitto_sub_shows_the_value(publishing: Broker, command: str, said: str) -> None:
     program, *words = shlex.split(command.partition(" >>")[0])
-    found = shutil.which(program) or missing(MOSQUITTO_SUB)
+    found = needed(program, MOSQUITTO_CLIENTS)
     words[words.index("localhost")] = publishing.host
 
     ran = subprocess.run(
-        [found, "-p", str(publishing.port), *words, "-C", "1", "-W", "20"],
+        [found, "-p", str(publishing.port), *words, "-C", "1", "-W", str(DEADLINE_S)],
         capture_output=True,
         text=True,
-        timeout=30,
     )
 
     assert re.fullmatch(said, ran.stdout.strip()), ran.stderr
@@ -70,7 +68,7 @@ def test_the_python_example_shows_the_values(publishing: Broker, tmp_path: Path)
         subprocess.Popen([sys.executable, script], stdout=writable) as process,
     ):
         try:
-            wait_until(lambda: len(output.read_text().splitlines()) == 2, 20)
+            wait_until(lambda: len(output.read_text().splitlines()) == 2)
         finally:
             process.kill()
 

@@ -6,16 +6,23 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
+# What the slowest machine may take at its busiest; never the measure of a test.
+DEADLINE_S = 120.0
 BETWEEN_LOOKS_S = 0.01
 
 
-def wait_until(condition: Callable[[], Answer], timeout_s: float = 10.0) -> Answer:
+def wait_until(
+    condition: Callable[[], Answer], *, progress: Callable[[], object] = lambda: None
+) -> Answer:
     """Look again and again until `condition` gives something true, and return what it gave.
 
-    Raises `AssertionError` when it did not within `timeout_s`.
+    Raises `AssertionError` when nothing came of it for `DEADLINE_S`, in which what `progress`
+    gives did not change either.
     """
-    deadline_s = time.monotonic() + timeout_s
+    before, changed_s = progress(), time.monotonic()
     while not (answer := condition()):
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s; at last: {answer!r}"
+        if (now := progress()) != before:
+            before, changed_s = now, time.monotonic()
+        assert time.monotonic() - changed_s < DEADLINE_S, f"in vain; at last: {answer!r}"
         time.sleep(BETWEEN_LOOKS_S)
     return answer

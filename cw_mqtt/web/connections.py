@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 THREADS = 6
 MOST_WAITING_REQUESTS = 32
 MOST_IDLE_CONNECTIONS = 64
+CALLER_TIMEOUT_S = 10  # for the next bytes of a caller who has begun
 MOST_HEADER_BYTES = 16 * 1024
 MOST_BODY_BYTES = 1024 * 1024
 
@@ -159,7 +160,7 @@ class HttpServer(Server):
             request_queue_size=MOST_WAITING_REQUESTS,
             accepted_queue_size=MOST_WAITING_REQUESTS,
             accepted_queue_timeout=1,
-            timeout=10,
+            timeout=CALLER_TIMEOUT_S,
         )
         self.shutdown_timeout = 0.3
 

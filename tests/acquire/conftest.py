@@ -11,7 +11,7 @@ from cw_mqtt.errors import BridgeError
 from cw_mqtt.health import Health
 from cw_mqtt.model import Chunk
 from cw_mqtt.stages import Service
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 
 class Serving:
@@ -40,7 +40,7 @@ class Serving:
         self._stopping.set()
         if self._service and self._thread:
             self._service.wake()
-            self._thread.join(1.0)
+            self._thread.join(DEADLINE_S)
             assert not self._thread.is_alive()
 
     def figure(self, receiver: str, name: str) -> object:

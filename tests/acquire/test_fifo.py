@@ -1,7 +1,6 @@
 """Named pipes, real ones."""
 
 import stat
-import time
 from functools import partial
 from pathlib import Path
 
@@ -60,10 +59,8 @@ def test_a_pipe_without_a_writer_is_read_until_the_end_is_asked(
 ) -> None:
     start(serving, tmp_path / "sensor")
 
-    asked_s = time.monotonic()
     serving.stop()
 
-    assert time.monotonic() - asked_s < 2
     assert serving.error is None
 
 

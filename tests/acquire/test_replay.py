@@ -35,7 +35,7 @@ def test_chunks_come_at_their_pace_as_if_heard_now(serving: Serving, tmp_path: P
     first, second = serving.chunks
     assert first.receiver == "again"
     assert before_ts <= first.heard_ts <= time.time() - 0.14
-    assert 0.14 < second.monotonic_s - first.monotonic_s < 0.5
+    assert second.monotonic_s - first.monotonic_s > 0.14
 
 
 def test_a_replay_ends_when_asked_in_the_middle_of_a_pause(

@@ -15,7 +15,7 @@ from cw_mqtt.acquire.receiver import Receiver
 from cw_mqtt.acquire.serial_port import open_serial, shown_port
 from cw_mqtt.errors import ResourceAwayError
 from tests.acquire.conftest import Board, Serving
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 EVERY_BYTE = bytes(range(256))
 FRAME = bytes.fromhex("4e8c318a0979728c76971ccc6db512d7")
@@ -25,7 +25,7 @@ FRAME = bytes.fromhex("4e8c318a0979728c76971ccc6db512d7")
 def server() -> Iterator[socket.socket]:
     """A TCP server that waits for one connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
+        server.settimeout(DEADLINE_S)
         yield server
 
 
@@ -141,7 +141,7 @@ def test_a_socket_brings_thousands_of_frames(serving: Serving, server: socket.so
 
     connection.sendall(FRAME * 5000)
 
-    wait_until(lambda: b"".join(serving.contents) == FRAME * 5000, timeout_s=2)
+    wait_until(lambda: b"".join(serving.contents) == FRAME * 5000)
     connection.close()
 
 
@@ -174,7 +174,7 @@ def test_a_port_of_rfc2217_is_read_until_it_is_closed(
     wait_until(lambda: b"".join(serving.contents) == EVERY_BYTE)
     serving.stop()
 
-    network_port.join(5)
+    network_port.join(DEADLINE_S)
     assert not network_port.is_alive()
 
 
@@ -185,7 +185,7 @@ def test_a_port_of_rfc2217_that_hangs_up_is_away(serving: Serving, server: socke
     network_port.hang_up()
 
     assert isinstance(wait_until(lambda: serving.error), ResourceAwayError)
-    network_port.join(5)
+    network_port.join(DEADLINE_S)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.packets import KEY
 from tests.program import HOST, Program, free_port
+from tests.waiting import DEADLINE_S
 
 CW_MQTT = Path(sys.executable).with_name("cw-mqtt")
 SQLITE_ONLY = pytest.mark.parametrize("database_url", [None])
@@ -73,7 +74,9 @@ class Bridge(Program):
 
     def health(self) -> dict[str, Any]:
         """What `/health` says."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"http://{HOST}:{self.port}/health", timeout=DEADLINE_S
+        ) as answer:
             report: dict[str, Any] = json.load(answer)
         return report
 
@@ -95,7 +98,7 @@ class Subscriber:
         self._client.on_message = self._note
         self._client.connect(host, port)
         self._client.loop_start()
-        assert self._subscribed.wait(10)
+        assert self._subscribed.wait(DEADLINE_S)
 
     def payloads(self, topic: str) -> list[str]:
         """Every payload of one topic, in order, but for the empty ones that remove it."""
@@ -107,7 +110,7 @@ class Subscriber:
 
     def publish(self, topic: str, text: str) -> None:
         """Publish as another client, and wait until the broker has it."""
-        self._client.publish(topic, text, qos=1).wait_for_publish(10)
+        self._client.publish(topic, text, qos=1).wait_for_publish(DEADLINE_S)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -124,7 +127,7 @@ def retained(host: str, port: int) -> dict[str, str]:
         marker = paho.Client(CallbackAPIVersion.VERSION2)
         marker.connect(host, port)
         marker.loop_start()
-        marker.publish("test/marker", "x", qos=1).wait_for_publish(10)
+        marker.publish("test/marker", "x", qos=1).wait_for_publish(DEADLINE_S)
         heard = threading.Event()
         while not heard.wait(0.01) and ("test/marker", "x") not in subscriber.messages:
             pass

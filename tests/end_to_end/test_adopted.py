@@ -11,7 +11,7 @@ from tests.command import call
 from tests.end_to_end.process import CW_MQTT, retained, rows
 from tests.old_base import START_TS, make_old_base
 from tests.program import HOST, Program, free_port
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 MEASURES = 20_000
 MAX_GAP_S = 300
@@ -43,7 +43,7 @@ def get(port, path):
     request = urllib.request.Request(
         f"http://{HOST}:{port}{path}", headers={"Authorization": f"Basic {credentials}"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
         return json.load(answer)["data"]
 
 
@@ -62,7 +62,7 @@ def test_an_adopted_base_answers_and_goes_on_from_its_history(
 ):
     old_rows = rows(tmp_path, postgres_url, "sensor_id, timestamp, value, id")
     whole = [(ts, w) for sensor, ts, w, _ in old_rows if sensor == 7 and None not in (ts, w)]
-    wait_until(lambda: "citizenwatt/citizenwatt/energy" in retained(broker.host, broker.port), 30)
+    wait_until(lambda: "citizenwatt/citizenwatt/energy" in retained(broker.host, broker.port))
 
     sensors = get(port, "/api/sensors")
     until_ts = START_TS + 80

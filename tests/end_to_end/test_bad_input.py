@@ -9,7 +9,7 @@ import serial
 
 from tests.end_to_end.process import SQLITE_ONLY, rows
 from tests.packets import OTHER_KEY, payloads
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 
 def heard(running):
@@ -67,7 +67,7 @@ def test_a_port_in_use_by_another_program_is_named_and_taken_when_free(bridge, b
         running.start()
         wait_until(lambda: "in use" in running.health()["stages"]["receiver hall"]["reason"])
 
-    wait_until(lambda: running.works("receiver hall"), 15)
+    wait_until(lambda: running.works("receiver hall"))
 
 
 @SQLITE_ONLY
@@ -76,7 +76,7 @@ def test_a_second_bridge_on_the_same_data_ends_with_code_2(tmp_path, bridge, dat
     running.start()
 
     second = subprocess.run(
-        running.command, capture_output=True, text=True, timeout=20, check=False
+        running.command, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
 
     assert second.returncode == 2
@@ -91,5 +91,5 @@ def test_a_web_port_in_use_is_waited_for(bridge, database_url):
         running.start()  # the other program's server answers
         wait_until(lambda: "cannot listen" in running.log_file.read_text())
 
-    wait_until(running.answers, 20)
+    wait_until(running.answers)
     assert running.works("web", "bridge")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.end_to_end.process import CW_MQTT, SQLITE_ONLY, Bridge, Subscriber
 from tests.packets import KEY, payloads
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 PREVIOUS_KEY = bytes(range(0xA0, 0xB0))
 SECRETS = {
@@ -41,7 +41,7 @@ def fetch(bridge: Bridge, path: str, **headers: str) -> str:
     """A page, or an error's page, with its headers."""
     request = urllib.request.Request(f"http://{bridge.host}:{bridge.port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
             return f"{answer.headers}{answer.read().decode()}"
     except urllib.error.HTTPError as error:
         return f"{error.headers}{error.read().decode()}"
@@ -51,7 +51,7 @@ def cw_mqtt(bridge: Bridge, *command: str) -> str:
     """Everything that a command says."""
     config = Path(bridge.command[bridge.command.index("--config") + 1])
     done = subprocess.run(
-        [CW_MQTT, "--config", config, *command], capture_output=True, text=True, timeout=60
+        [CW_MQTT, "--config", config, *command], capture_output=True, text=True, timeout=DEADLINE_S
     )
     return done.stdout + done.stderr
 
@@ -81,7 +81,7 @@ def test_no_secret_is_in_anything_that_a_run_says(
 
     running.start()
     with closing(Subscriber(broker.host, broker.port)) as subscriber:
-        wait_until(lambda: running.works("receiver hall", "mqtt"), 20)
+        wait_until(lambda: running.works("receiver hall", "mqtt"))
         for payload in payloads()[:8]:
             board.send(payload)
         for verb in ("health_check", "discovery/republish", "restart", "nonsense"):

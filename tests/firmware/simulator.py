@@ -9,13 +9,14 @@ from pathlib import Path
 
 from cw_mqtt.decode.framing import checked_fields
 from cw_mqtt.keys import key_header
-from tests.missing import TOOLCHAIN, missing
+from tests.missing import TOOLCHAIN, find, missing
 from tests.packets import KEY
 
 HERE = Path(__file__).parent
 SKETCHES = HERE.parent.parent / "arduino"
 ADDRESS = "E056D446D0"
 PARTS = (Path("/usr/include/simavr"), Path("/usr/share/arduino/hardware/arduino/avr"))
+PROGRAMS = ("avr-g++", "gcc", "make", "pkg-config")
 EVENT = re.compile(r"(\d+\.\d{3}) (\w+) (\w+) (.*)")
 
 
@@ -74,7 +75,7 @@ def open_workshop(folder: Path) -> Workshop:
 
     Skips the test, or fails it in CI, where there is no compiler.
     """
-    if not (shutil.which("avr-g++") and all(path.exists() for path in PARTS)):
+    if not (all(map(find, PROGRAMS)) and all(path.exists() for path in PARTS)):
         missing(TOOLCHAIN)
     ignored = shutil.ignore_patterns("sensor_key.h")
     shutil.copytree(SKETCHES, folder, ignore=ignored, dirs_exist_ok=True)

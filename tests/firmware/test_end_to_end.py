@@ -8,7 +8,7 @@ import pytest
 import serial
 
 from tests.end_to_end.process import Bridge, Subscriber, rows
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 CURRENT_A, MAINS_V = 4.25, 240
 BAUDRATE = 57600
@@ -31,7 +31,7 @@ def port(tmp_path, workshop, request):
 
 @pytest.mark.parametrize("port", ["sensor.elf"], indirect=True)
 def test_who_opens_the_port_resets_the_board_and_hears_it_from_the_beginning(port):
-    with serial.Serial(str(port), BAUDRATE, timeout=20) as opened:
+    with serial.Serial(str(port), BAUDRATE, timeout=DEADLINE_S) as opened:
         assert opened.readline() == b"CW1 H 1.0.0 ok *3F5F\n"
 
 
@@ -46,7 +46,7 @@ def test_a_current_in_the_clamp_becomes_a_message_and_a_row(tmp_path, broker, po
     )
     with closing(Subscriber(broker.host, broker.port, "citizenwatt/main/power")) as subscriber:
         bridge.start()
-        wait_until(lambda: len(subscriber.payloads("citizenwatt/main/power")) > 2, 60)
+        wait_until(lambda: len(subscriber.payloads("citizenwatt/main/power")) > 2)
         wait_until(lambda: bridge.health()["journal"]["unstored"] == 0)
         bridge.stop()
 

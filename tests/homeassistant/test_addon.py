@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from cw_mqtt import __version__
 from cw_mqtt.config.load import load_settings
 from tests.packets import KEY
+from tests.waiting import DEADLINE_S
 
 ADDON = Path(__file__).parents[2] / "homeassistant/addon"
 BASHIO = Path(__file__).with_name("bashio")
@@ -78,7 +79,7 @@ def start(folder: Path, broker: dict[str, Any] | None, **options: Any) -> Any:
         env={"PATH": path, "CW_MQTT_DATA": str(folder), "SERVICES": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.missing import MOSQUITTO, missing
-from tests.mosquitto import Broker, find_mosquitto
+from tests.mosquitto import Broker
 from tests.publish.doorman import Doorman
 from tests.publish.house import House
 from tests.publish.observer import Observer
@@ -42,7 +41,7 @@ def make_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     def make(*settings: str) -> Broker:
         folder = tmp_path / "own"
         folder.mkdir()
-        made.append(Broker(find_mosquitto() or missing(MOSQUITTO), folder, settings))
+        made.append(Broker(folder, settings))
         made[-1].start()
         return made[-1]
 

@@ -13,7 +13,7 @@ from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Event, Reading, SensorS
 from cw_mqtt.publish.service import MqttPublisher
 from cw_mqtt.stages import Stage
 from tests.settings import SENSOR, settings
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 NOW_TS = 1_790_000_000
 
@@ -85,7 +85,7 @@ class House:
         """Stop the publisher in order."""
         if self.stage:
             self.stage.ask_to_stop()
-            assert self.stage.join(10)
+            assert self.stage.join(DEADLINE_S)
             self.stage = None
 
     def lose_journal(self) -> None:

@@ -7,7 +7,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.program import Program
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Observer:
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
         """Publish as another client and wait until the broker has it."""
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
 
     def payloads(self, topic: str) -> list[str]:
         """Every payload that came under a topic, in order."""

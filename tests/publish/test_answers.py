@@ -2,10 +2,11 @@ import json
 import subprocess
 
 from cw_mqtt.model import Event
+from tests.missing import MOSQUITTO_CLIENTS, needed
 from tests.mosquitto import Broker
 from tests.publish.house import NOW_TS, House, state
 from tests.publish.observer import Observer
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 ENERGY = "citizenwatt/main/energy"
 BRIDGE_STATE = "citizenwatt/bridge/state"
@@ -47,10 +48,11 @@ def test_a_request_is_answered(house: House, observer: Observer) -> None:
 
 def test_with_mqtt_5_a_request_says_where_the_answer_goes(house: House, broker: Broker) -> None:
     house.start_and_wait()
-    asked = ["mosquitto_rr", "-h", broker.host, "-p", str(broker.port), "-V", "5", "-W", "10"]
+    program = needed("mosquitto_rr", MOSQUITTO_CLIENTS)
+    asked = [program, "-h", broker.host, "-p", str(broker.port), "-V", "5", "-W", str(DEADLINE_S)]
     asked += ["-t", "citizenwatt/bridge/request/health_check", "-e", "me/answers", "-m", "{}"]
 
-    answer = subprocess.run(asked, capture_output=True, check=True, timeout=20).stdout
+    answer = subprocess.run(asked, capture_output=True, check=True).stdout
 
     assert json.loads(answer)["status"] == "ok"
 

@@ -51,7 +51,7 @@ def test_no_cut_costs_a_subscription_or_memory(
     for cut in range(CUTS // 2):
         time.sleep(chance.uniform(0, 0.1))
         doorman.cut()
-        wait_until(lambda: ask(observer, cut), 30)  # noqa: B023 - used at once
+        wait_until(lambda: ask(observer, cut))  # noqa: B023 - used at once
         observer.seen.clear()
         caplog.clear()
         if cut == min(WARM_UP, CUTS // 4):

@@ -16,13 +16,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from cw_mqtt.publish import client
 from cw_mqtt.publish.service import MqttPublisher
+from tests.missing import MOSQUITTO, needed
 from tests.mosquitto import Broker
 from tests.publish.doorman import Doorman
 from tests.publish.house import House, state
 from tests.publish.observer import Observer
 from tests.waiting import wait_until
 
-RIGHT_WITHIN_S = 15
 BIRTH = "homeassistant/status"
 STATE = "citizenwatt/bridge/state"
 USER, PASSWORD = "cw", "right"
@@ -94,7 +94,8 @@ class Scene:
 
 def set_password(file: Path, password: str) -> None:
     file.touch(mode=0o600)
-    subprocess.run(["mosquitto_passwd", "-b", file, USER, password], check=True)
+    program = needed("mosquitto_passwd", MOSQUITTO)
+    subprocess.run([program, "-b", file, USER, password], check=True)
 
 
 @pytest.fixture(params=["5", "3.1.1"])
@@ -262,6 +263,6 @@ def test_after_a_fault_everything_is_right_again(
 ) -> None:
     fault(scene)
 
-    wait_until(scene.is_right, RIGHT_WITHIN_S)
+    wait_until(scene.is_right)
     totals = [float(text) for text in scene.observer.payloads("citizenwatt/main/energy")]
     assert totals == sorted(totals)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.missing import MOSQUITTO, needed
 from tests.mosquitto import Broker
 from tests.program import free_port
 from tests.publish.house import House
@@ -159,8 +160,9 @@ def guarded_broker(make_broker: MakeBroker, tmp_path: Path) -> Broker:
     """Lets in the users of `PASSWORDS`."""
     file = tmp_path / "passwords"
     file.touch(mode=0o600)
+    program = needed("mosquitto_passwd", MOSQUITTO)
     for user, password in PASSWORDS.items():
-        subprocess.run(["mosquitto_passwd", "-b", file, user, password], check=True)
+        subprocess.run([program, "-b", file, user, password], check=True)
     return make_broker("allow_anonymous false", f"password_file {file}")
 
 

@@ -17,7 +17,7 @@ from cw_mqtt.store.writer import DatabaseWriter
 from tests.packets import KEY, START_TS
 from tests.settings import settings
 from tests.simulation.house import Listener
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 PERIOD_S = 8.192
 DAY_S = 86400
@@ -63,9 +63,9 @@ def simulate(folder: Path, days: float, loss: float) -> Result:
     stage = Stage(writer, listener.health)
     stage.start()
     while listener.hear(islice(heard, PACKETS_AT_ONCE)):
-        wait_until(lambda: listener.health.report()["journal"]["unstored"] == 0, 60)
+        wait_until(lambda: listener.health.report()["journal"]["unstored"] == 0)
     stage.ask_to_stop()
-    assert stage.join(10)
+    assert stage.join(DEADLINE_S)
     (whole,) = Archive(engine, chosen).sums(Range(1, Key.TIME, 0, 10**16), 10**16)
     published_kwh = listener.state().energy.total_kwh
     listener.close()

@@ -15,6 +15,7 @@ from cw_mqtt.store.schema import bring_up_to_date
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
 from tests.store.home import reading
+from tests.waiting import DEADLINE_S
 
 # As the old base's SQLAlchemy made it: 32-bit columns, an index on timestamp alone.
 OLD_BASE = """
@@ -206,5 +207,7 @@ def test_a_start_without_migration_does_without_alembic(home):
     home.journal.close()
 
     subprocess.run(
-        [sys.executable, "-c", program, str(home.folder), home.url or ""], check=True, timeout=30
+        [sys.executable, "-c", program, str(home.folder), home.url or ""],
+        check=True,
+        timeout=DEADLINE_S,
     )

@@ -14,7 +14,7 @@ from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.positions import Position, advance
 from cw_mqtt.store.schema import HEAD
 from tests.store.home import START_TS, Home, reading
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 STATE = SensorState("main", Chain(loss=0.25), Energy(day_j=7.5, loaded=True))
 
@@ -44,7 +44,7 @@ def running(home):
     wait_until(lambda: home.health.stages()["database"].state == "working")
     yield
     stage.ask_to_stop()
-    assert stage.join(10)
+    assert stage.join(DEADLINE_S)
 
 
 def test_a_reading_that_counts_becomes_a_measure(home):
@@ -97,7 +97,7 @@ def test_readings_are_stored_exactly_once_when_the_writer_is_killed(home, tmp_pa
     survivor = Home(tmp_path, home.url)
     in_database = count_measures(survivor.engine)
     with running(survivor):
-        wait_until(lambda: count_measures(survivor.engine) >= 20_000, 30)
+        wait_until(lambda: count_measures(survivor.engine) >= 20_000)
     survivor.close()
 
     assert 0 < in_database < 20_000
@@ -131,7 +131,7 @@ def test_readings_wait_in_the_journal_while_postgres_is_away(tmp_path, postgres_
         wait_until(lambda: home.health.stages()["database"].state == "waiting")
         waiting = unstored(home)
         postgres_server.start()
-        wait_until(lambda: unstored(home) == 0, 20)
+        wait_until(lambda: unstored(home) == 0)
 
     assert waiting == 2
     assert home.stored() == [1, 2]

@@ -16,7 +16,7 @@ from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import Board
 from tests.packets import KEY, chunk, keyring, no_chain, payloads, powers
 from tests.settings import settings
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 SILENT = " -\n"
 HEADER = '{"cwcap": 1, "receiver": "%s", "started": "2014-12-01T22:33:15.250+00:00"}\n'
@@ -65,7 +65,7 @@ def test_what_was_recorded_from_a_board_is_replayed_to_its_readings(tmp_path, bo
 
 def test_recording_ends_after_the_duration(tmp_path):
     with started(write_config(tmp_path), "record", tmp_path / "x", "--duration", "1s") as process:
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=DEADLINE_S)
 
     assert process.returncode == 0
     assert "16 bytes recorded." in said
@@ -77,7 +77,7 @@ def test_a_capture_that_exists_is_not_written_over(tmp_path, command):
     capture.write_text("mine")
 
     with started(write_config(tmp_path), *command.split(), capture) as process:
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=DEADLINE_S)
 
     assert process.returncode == 2
     assert said == f"cw-mqtt: cannot write {capture}: File exists\n"
@@ -168,7 +168,7 @@ def test_the_simulated_port_sends_packets_of_the_sensor_until_ctrl_c(tmp_path, f
 
 def test_the_simulated_port_closes_after_the_duration(tmp_path):
     with started(write_config(tmp_path), "simulate", "--duration", "0s") as process:
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_S) == 0
         assert process.stderr.read().count("\n") == 1
 
 

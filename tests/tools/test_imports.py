@@ -11,7 +11,7 @@ from tests.settings import NIGHT_CONTRACT, SENSOR
 from tests.store.home import START_TS, reading
 from tests.store.test_rollups import assert_right
 from tests.tools.installation import Installation
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 TABLE = [f"7,1,500.5,{START_TS},0", f"8,1,600,{START_TS + 8},1"]
 MEASURES = [(START_TS, 500.5, 0), (START_TS + 8, 600.0, 1)]
@@ -174,7 +174,7 @@ def test_an_import_that_was_killed_is_started_again(here: Installation) -> None:
 
 def test_lines_are_taken_from_a_pipe(here: Installation) -> None:
     with started(here.config, "import", "-", stdin=subprocess.PIPE) as process:
-        said, _ = process.communicate(f"{START_TS},1\n", timeout=30)
+        said, _ = process.communicate(f"{START_TS},1\n", timeout=DEADLINE_S)
 
     assert (process.returncode, said) == (0, "1 added, 0 already there, 0 refused.\n")
 

@@ -1,6 +1,5 @@
 """A running web server of each test alone, and the one account that it knows."""
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.engine import make_engine, sqlite_engine
 from cw_mqtt.store.tables import metadata
 from cw_mqtt.web.passwords import hash_password
+from tests.program import free_port
 from tests.web.house import House
 from tests.web.site import ADA, Site
 
@@ -55,7 +55,7 @@ def away(tmp_path: Path) -> Engine:
 
 @pytest.fixture
 def port() -> int:
-    """A port that was free a moment ago."""
+    """A port for the server."""
     return free_port()
 
 
@@ -84,11 +84,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Iterat
         yield site.wait()
     engine.dispose()
     journal.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

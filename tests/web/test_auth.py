@@ -13,6 +13,7 @@ from cw_mqtt.web.auth import MOST_WAITING, Logins, TooManyGuessesError
 from cw_mqtt.web.passwords import HASHER, NOBODYS_HASH
 from cw_mqtt.web.throttle import FREE_GUESSES
 from tests.clock import Clock
+from tests.waiting import DEADLINE_S
 from tests.web.site import ADA
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -201,7 +202,7 @@ def test_more_than_a_few_waiting_checks_are_refused(logins: Logins, hasher: Hash
 
     with ThreadPoolExecutor(3 + MOST_WAITING) as callers:
         asked = [callers.submit(logins.check, "ada", "no", HERE) for _ in range(3 + MOST_WAITING)]
-        finished = as_completed(asked, timeout=5)
+        finished = as_completed(asked, timeout=DEADLINE_S)
         refused = [next(finished), next(finished)]
         hasher.may_go_on.set()
 

@@ -3,37 +3,36 @@
 import http.client
 import socket
 import ssl
-import subprocess
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
 
 from cw_mqtt.config.settings import CertificateSettings
-from tests.missing import Need, missing
+from cw_mqtt.web import connections
+from tests.waiting import DEADLINE_S
 from tests.web.site import ADA, Site
 
 MakeSite = Callable[..., Site]
 
-OPENSSL = Need("openssl", "certificate", "sudo apt-get install openssl")
-
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> CertificateSettings:
-    """A certificate for 127.0.0.1 that signs itself."""
+    """A certificate for 127.0.0.1 and the authority that signed it."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = [
-        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-        *("-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"),
-        *("-out", str(cert), "-keyout", str(key)),
-    ]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        missing(OPENSSL)
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(key)
+    for part in (*issued.cert_chain_pems, authority.cert_pem):
+        part.write_to_path(cert, append=True)
     return CertificateSettings(cert=cert, key=key)
+
+
+def https(site: Site, trusting: ssl.SSLContext) -> http.client.HTTPSConnection:
+    """A connection with TLS."""
+    return http.client.HTTPSConnection("127.0.0.1", site.port, timeout=DEADLINE_S, context=trusting)
 
 
 def test_a_taken_port_is_named_and_tried_again(
@@ -49,40 +48,44 @@ def test_a_taken_port_is_named_and_tried_again(
     assert site.call("/health").status == 200
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server waits for slow callers longer than this run does."""
+    monkeypatch.setattr(connections, "CALLER_TIMEOUT_S", 10 * DEADLINE_S)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_stop_does_not_wait_for_a_connection_that_is_kept_open(make_site: MakeSite) -> None:
     site = make_site().wait()
     connection = http.client.HTTPConnection("127.0.0.1", site.port)
     connection.request("GET", "/health")
     connection.getresponse().read()
 
-    took_s = site.stop()
+    site.stop()
 
-    assert took_s < 1
     with pytest.raises(ConnectionRefusedError):
         site.call("/health")
     connection.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_stop_does_not_wait_for_half_a_request(make_site: MakeSite) -> None:
     site = make_site().wait()
     with socket.create_connection(("127.0.0.1", site.port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost:")
         site.call("/health")
 
-        took_s = site.stop()
-
-    assert took_s < 2
+        site.stop()
 
 
-def test_silent_connections_keep_nobody_waiting(site: Site) -> None:
+@pytest.mark.usefixtures("patient")
+def test_silent_connections_keep_nobody_waiting(make_site: MakeSite) -> None:
+    site = make_site().wait()
     with ExitStack() as opened:
         for _ in range(20):
             opened.enter_context(socket.create_connection(("127.0.0.1", site.port)))
 
-        started_s = time.monotonic()
-
         assert site.call("/health").status == 200
-        assert time.monotonic() - started_s < 2
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_a_body_that_nobody_wanted_is_not_the_next_request(site: Site) -> None:
 def test_who_asks_whether_to_send_a_body_is_told_to_go_on(site: Site) -> None:
     body = "login=ada&password=guess"
     head = f"POST /api/time HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=DEADLINE_S) as connection:
         connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
         answers = connection.makefile()
         told = [answers.readline(), answers.readline()]
@@ -163,7 +166,7 @@ def test_who_asks_whether_to_send_a_body_is_told_to_go_on(site: Site) -> None:
 
 
 def test_a_request_that_cannot_be_read_is_answered_in_our_words(site: Site) -> None:
-    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=DEADLINE_S) as connection:
         connection.sendall(b"GET /api/time HTTP/1.1\r\nConnection: close\r\n\r\n")
         answer = connection.makefile().read()
 
@@ -190,13 +193,14 @@ def test_with_a_certificate_it_speaks_tls(
     site = make_site(tls=certificate).wait()
     trusting = ssl.create_default_context(cafile=certificate.cert)
 
-    connection = http.client.HTTPSConnection("127.0.0.1", site.port, timeout=5, context=trusting)
+    connection = https(site, trusting)
     connection.request("GET", "/health")
 
     assert connection.getresponse().status == 200
     connection.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_caller_who_shakes_no_hands_keeps_nobody_waiting(
     make_site: MakeSite, certificate: CertificateSettings
 ) -> None:
@@ -206,13 +210,11 @@ def test_a_caller_who_shakes_no_hands_keeps_nobody_waiting(
         for said in [b"", b"", b"\x16\x03\x01", b"\x16\x03\x01"]:
             silent = opened.enter_context(socket.create_connection(("127.0.0.1", site.port)))
             silent.sendall(said)
-        started_s = time.monotonic()
 
-        another = http.client.HTTPSConnection("127.0.0.1", site.port, timeout=9, context=trusting)
+        another = https(site, trusting)
         another.request("GET", "/health")
 
         assert another.getresponse().status == 200
-        assert time.monotonic() - started_s < 5
         another.close()
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from tests.old_base import (
 )
 
 MILLION = 1_000_000
-WITHIN_S = 20
 COLUMNS = (
     "SELECT table_name, column_name, data_type FROM information_schema.columns "
     "WHERE table_schema = 'public' ORDER BY 1, 2"
@@ -32,12 +30,10 @@ DOCUMENTATION = (Path(__file__).parents[3] / "docs" / "adopt.md").read_text()
 def test_a_million_measures_are_adopted_in_place_as_they_are(config, postgres_url, variant):
     make_old_base(postgres_url, MILLION, variant)
     before = checksums(postgres_url)
-    begun_s = time.monotonic()
 
     result = adopt(config, "--database", postgres_url, "--yes")
 
     assert result.exit_code == 0, result.stderr
-    assert time.monotonic() - begun_s < WITHIN_S
     assert "Done: 1,000,000 measures before, 1,000,000 after." in result.stdout
     assert checksums(postgres_url) == before
     types = "SELECT data_type FROM information_schema.columns WHERE column_name = 'timestamp'"

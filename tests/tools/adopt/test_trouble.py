@@ -13,9 +13,8 @@ from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.schema import bring_up_to_date
 from tests.command import call, press_ctrl_c, started
 from tests.old_base import adopt, ask, checksums, make_old_base, tell
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
-WITHIN_S = 20
 PASSWORD = "a#b: c"
 WAITING = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
@@ -199,7 +198,7 @@ def test_a_password_is_asked_for_and_not_shown(config, guarded_url):
 
     with started(config, "adopt", "--database", guarded_url, "--yes", stdin=terminal) as process:
         type_password(keyboard)
-        said = "".join(process.communicate(timeout=WITHIN_S))
+        said = "".join(process.communicate(timeout=DEADLINE_S))
 
     assert process.returncode == 0, said
     assert PASSWORD not in said + config.read_text()

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from cw_mqtt.keys import fingerprint
-from tests.command import END_WITHIN_S, call, started, write_config
+from tests.command import call, started, write_config
 from tests.end_to_end.process import Board
 from tests.listened import OWN_KEY, chunks, sensor, sent
 from tests.packets import KEY, OTHER_KEY, payloads
+from tests.waiting import DEADLINE_S
 
 PAGE = (Path(__file__).parents[3] / "docs/packets.md").read_text()
 EXAMPLES = re.findall(r"^    \$ cw-mqtt (.*)\n((?:    .*\n)+)", PAGE, re.MULTILINE)
@@ -99,7 +100,7 @@ def test_the_port_is_listened_to_until_ctrl_c_which_gives_the_report(tmp_path):
         with started(config, "analyze", "--receiver", "hall") as process:
             assert "Ctrl+C ends it" in process.stderr.readline()
             process.send_signal(signal.SIGINT)
-            shown, _ = process.communicate(timeout=END_WITHIN_S)
+            shown, _ = process.communicate(timeout=DEADLINE_S)
 
     assert process.returncode in (0, 1)
     assert "nothing at all was received" in shown
@@ -107,7 +108,7 @@ def test_the_port_is_listened_to_until_ctrl_c_which_gives_the_report(tmp_path):
 
 def test_listening_to_a_port_ends_after_the_duration(tmp_path):
     with started(write_config(tmp_path), "analyze", "--duration", "1s") as process:
-        shown, said = process.communicate(timeout=20)
+        shown, said = process.communicate(timeout=DEADLINE_S)
 
     assert "Listening to hall for 1 s" in said
     assert "16 bytes in 1 bursts" in shown
