@@ -1,7 +1,7 @@
 """The journal: what was accepted, on disk, before anybody is told.
 
 One SQLite file in `data_dir`, held by one process at a time. It keeps the state of each sensor,
-every accepted reading until it is in the database (and seven days longer), a trace of every
+every accepted reading until it is in the database (and about seven days longer), a trace of every
 payload ever heard, and the ledger of retained topics. Everything that one packet changes is
 committed in one transaction.
 """
@@ -29,7 +29,7 @@ from cw_mqtt.stages import Bell
 log = logging.getLogger(__name__)
 
 VERSION = 1
-KEEP_S = 7 * 86400
+KEPT_A_SENSOR = 75_600  # stored readings: seven days' worth, at one each 8 s
 MOST_READINGS = 1_000_000
 PRUNED_AT_ONCE = 500
 
@@ -187,24 +187,20 @@ class Journal:
         with self.lock, self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO refused VALUES (?, ?)", (seq, reason))
 
-    def stored(self, seq: int, now_ts: float) -> int:
-        """Forget readings that are in the database (up to `seq`) for seven days.
+    def stored(self, seq: int) -> int:
+        """Forget readings that are in the database (up to `seq`), except seven days' worth.
 
-        Beyond a million readings the oldest go in any case; the answer is how many went
-        unstored. A call removes a few hundred at most, so that no commit waits for it.
+        They go by number and never by time, which may have been wrong. Beyond a million the
+        oldest go in any case; the answer is how many went unstored. A call removes a few hundred
+        at most, so that no commit waits for it.
         """
         with self.lock, self._transaction() as connection:
-            connection.execute(
-                "DELETE FROM readings WHERE seq <= ? AND ts < ? AND seq IN "
-                "(SELECT seq FROM readings ORDER BY seq LIMIT ?)",
-                (seq, now_ts - KEEP_S, PRUNED_AT_ONCE),
-            )
-            _, newest = self.span()
-            connection.execute(
-                "DELETE FROM readings WHERE seq <= ?", (min(seq, newest - MOST_READINGS),)
-            )
+            oldest, newest = self.span()
+            kept = min(KEPT_A_SENSOR * max(1, len(self._states)), MOST_READINGS)
+            gone = min(seq, newest - kept, oldest + PRUNED_AT_ONCE - 1)
+            connection.execute("DELETE FROM readings WHERE seq <= ?", (gone,))
             return connection.execute(
-                "DELETE FROM readings WHERE seq <= ?", (newest - MOST_READINGS,)
+                "DELETE FROM readings WHERE seq > ? AND seq <= ?", (seq, newest - MOST_READINGS)
             ).rowcount
 
     def retained_topics(self) -> set[str]:

@@ -118,27 +118,48 @@ def test_refused_readings_are_kept_and_not_given_again(journal):
     assert journal.span() == (1, 2)
 
 
-def test_stored_readings_are_kept_for_seven_days(journal):
-    day_s = 86400
-    journal.commit([], [reading(day * day_s) for day in range(10)])
+@pytest.mark.parametrize("away_s", [0, 365 * 86400, -365 * 86400])
+def test_stored_readings_are_kept_by_number_whatever_the_clock_said(journal, monkeypatch, away_s):
+    monkeypatch.setattr(journal_module, "KEPT_A_SENSOR", 1000)
+    journal.commit([STATE], [reading(10**9 + away_s + number) for number in range(505)])
+    journal.commit([STATE], [reading(10**9 + number) for number in range(1495)])
 
-    lost = journal.stored(seq=8, now_ts=9.5 * day_s)
+    lost = [journal.stored(seq=1990) for _ in range(4)]
 
-    assert lost == 0
-    assert [e.seq for e in journal.readings_after(0, 20)] == [4, 5, 6, 7, 8, 9, 10]
+    assert lost == [0, 0, 0, 0]
+    assert journal.span() == (1001, 2000)
+
+
+def test_what_is_not_stored_is_kept_however_old(journal, monkeypatch):
+    monkeypatch.setattr(journal_module, "KEPT_A_SENSOR", 5)
+    journal.commit([STATE], [reading(number) for number in range(20)])
+
+    journal.stored(seq=8)
+
+    assert journal.span() == (9, 20)
+
+
+def test_seven_days_of_each_sensor_are_kept(journal, monkeypatch):
+    monkeypatch.setattr(journal_module, "KEPT_A_SENSOR", 5)
+    journal.commit([STATE, SensorState("other")], [reading(number) for number in range(20)])
+
+    journal.stored(seq=20)
+
+    assert journal.span() == (11, 20)
 
 
 def test_beyond_its_bound_the_oldest_unstored_readings_go_and_are_counted(journal, monkeypatch):
     monkeypatch.setattr(journal_module, "MOST_READINGS", 100)
     journal.commit([], [reading(ts) for ts in range(130)])
 
-    assert journal.stored(seq=10, now_ts=200) == 20
+    assert journal.stored(seq=10) == 20
     assert journal.span() == (31, 130)
 
 
-def test_sequence_numbers_are_never_used_again(tmp_path, journal):
+def test_sequence_numbers_are_never_used_again(journal, monkeypatch):
+    monkeypatch.setattr(journal_module, "KEPT_A_SENSOR", 0)
     journal.commit([], [reading(1), reading(2)])
-    journal.stored(seq=2, now_ts=10 * 86400)
+    journal.stored(seq=2)
 
     assert journal.span() == (3, 2)
     journal.commit([], [reading(3)])

@@ -203,7 +203,7 @@ class DatabaseWriter:
         return self._ids
 
     def _forget_stored(self) -> None:
-        lost = self._journal.stored(self._position.seq, self._clock())
+        lost = self._journal.stored(self._position.seq)
         if lost and not self._losing:
             log.error("the journal is full: the oldest readings go, and never reached the database")
         self._losing = lost > 0
