@@ -16,12 +16,12 @@ from cw_mqtt.model import Energy, SensorState
 from cw_mqtt.store.engine import first_line, place, transaction
 from cw_mqtt.store.positions import Position, advance, take_up
 from cw_mqtt.store.providers import write_providers
+from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import build, corrections_kwh, stored_energy
 from cw_mqtt.store.rows import Ids, add_readings, copy_states
 from cw_mqtt.store.schema import HEAD, bring_up_to_date
 from cw_mqtt.store.sensors import link_sensors
 from cw_mqtt.store.tables import bridge_states
-from cw_mqtt.store.thinning import thin
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class DatabaseWriter:
             while self._store_batch() and not stopping.is_set():
                 pass
             self._look()
-            self._thin()
+            self._delete_old()
             self._bell.wait(LOOK_AGAIN_S)
         self._store_batch()
         self._write(())
@@ -221,11 +221,11 @@ class DatabaseWriter:
         for slug, kwh in corrections.items():
             self._health.show("corrections", slug, value=round(kwh, 3))
 
-    def _thin(self) -> None:
+    def _delete_old(self) -> None:
         """Let the oldest day of measures go, if the settings say so."""
         keep = self._settings.database.keep_measures
         if keep:
-            thin(self._engine, self._clock() - keep.total_seconds(), self._max_gap_s)
+            delete_oldest_day(self._engine, keep, self._clock(), self._max_gap_s)
 
 
 def prepare_database(engine: Engine, settings: Settings, now_ts: float) -> dict[str, int]:

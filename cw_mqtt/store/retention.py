@@ -1,0 +1,64 @@
+"""Old measures go, day by day; what they carried stays in the rollups.
+
+How old they are is told by the days measured since, never by the clock alone: while it is wrong
+it could have everything deleted.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, Engine, delete, select
+
+from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.measures import whole
+from cw_mqtt.store.rollups import ALL, CHANGE_MARK, DAY_S, NEXT_TS, cell, find_mark, lock
+from cw_mqtt.store.tables import measures, rollup_marks
+
+SPARE_DAYS = 2  # a clock that was ahead for up to a day has made as many days more
+MARKED = select(rollup_marks.c.sensor_id).order_by(rollup_marks.c.sensor_id)
+NEWEST_DAY = (
+    select(cell.start_ts)
+    .where(cell.sensor_id == whole("sensor_id"), cell.span_s == DAY_S)
+    .where(cell.start_ts <= whole("now_ts"))  # a measure in the future says nothing
+    .order_by(cell.start_ts.desc())
+    .limit(1)
+    .offset(whole("after_days"))
+)
+REMOVE = delete(measures).where(
+    measures.c.sensor_id == whole("sensor_id"), measures.c.timestamp < whole("until_ts")
+)
+
+
+def delete_oldest_day(engine: Engine, keep: timedelta, now_ts: float, max_gap_s: int) -> int:
+    """Delete each sensor's oldest day (UTC) if enough were measured since; how many measures went.
+
+    A day at a time, so that nobody waits long. The newest days with measures stay: as many as
+    `keep` says, today, and two to spare. Sums do not change; `max_gap_s` of measures before the
+    oldest day are kept, since the next one carries the energy since them.
+    """
+    with transaction(engine) as connection:
+        sensor_ids = list(connection.execute(MARKED).scalars())
+    removed = 0
+    for sensor_id in sensor_ids:
+        with transaction(engine) as connection:
+            removed += _delete_of_sensor(connection, sensor_id, keep, int(now_ts), max_gap_s)
+    return removed
+
+
+def _delete_of_sensor(
+    connection: Connection, sensor_id: int, keep: timedelta, now_ts: int, max_gap_s: int
+) -> int:
+    found = find_mark(connection, sensor_id)
+    numbers = {"sensor_id": sensor_id, "from_ts": found.thinned_ts}
+    oldest_ts = connection.execute(NEXT_TS, numbers).scalar()
+    if oldest_ts is None or not found.holds(max_gap_s, ALL):
+        return 0
+    until_ts = oldest_ts - oldest_ts % DAY_S + DAY_S
+    whole_days = -(-keep // timedelta(days=1))
+    asked = {"sensor_id": sensor_id, "now_ts": now_ts, "after_days": whole_days + SPARE_DAYS}
+    first_kept_ts = connection.execute(NEWEST_DAY, asked).scalar()
+    if first_kept_ts is None or until_ts > first_kept_ts:
+        return 0
+    lock(connection, sensor_id)  # not before: it writes, and this is asked after each reading
+    connection.execute(CHANGE_MARK, {"of_sensor": sensor_id, "thinned_ts": until_ts})
+    last_kept_ts = until_ts - max_gap_s
+    return connection.execute(REMOVE, {"sensor_id": sensor_id, "until_ts": last_kept_ts}).rowcount
