@@ -50,12 +50,18 @@ def run(settings: Settings, folder: Path, watched: Path | None = None) -> bool:
     a signal ends it.
     """
     health = Health()
+    health.show("timezone", value=str(settings.timezone))
     journal = Journal(settings.data_dir, durable=settings.journal.durability == "full")
     try:
         services = make_services(settings, folder, journal, health, watched)
         for text in warnings(settings):
             log.warning("%s", text)
-        log.info("cw-mqtt %s, %d sensors", __version__, len(settings.sensors))
+        log.info(
+            "cw-mqtt %s, %d sensors, time zone %s",
+            __version__,
+            len(settings.sensors),
+            settings.timezone,
+        )
         for sensor in settings.sensors:
             log.info("sensor %s: key %s", sensor.slug, fingerprint(sensor.key.get_secret_value()))
         again = serve_until_signal(Stages([Stage(service, health) for service in services]))

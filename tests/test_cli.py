@@ -136,6 +136,7 @@ def test_check_config_finds_the_shipped_config_right():
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1].endswith("is right: 1 receiver(s), 1 sensor(s).")
     assert "published example key" in result.stdout
+    assert "The time zone is " in result.stdout
 
 
 def test_check_config_tells_programs_the_same(tmp_path):

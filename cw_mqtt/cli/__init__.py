@@ -7,7 +7,7 @@ command needs is imported in it, so that each starts fast.
 import json
 import sys
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +121,17 @@ def check_config(config: Path | None, *, as_json: bool) -> None:
         if not as_json:
             raise
         mistakes = [asdict(mistake) for mistake in error.mistakes]
-        click.echo(json.dumps({"ok": False, "mistakes": mistakes, "warnings": []}))
+        told = {"ok": False, "mistakes": mistakes, "warnings": [], "timezone": None}
+        click.echo(json.dumps(told))
         sys.exit(WRONG)
-    advice = warnings(settings)
+    advice, zone = warnings(settings), settings.timezone
     if as_json:
-        click.echo(json.dumps({"ok": True, "mistakes": [], "warnings": advice}))
+        told = {"ok": True, "mistakes": [], "warnings": advice, "timezone": str(zone)}
+        click.echo(json.dumps(told))
         return
     for text in advice:
         click.echo(f"warning: {text}")
+    click.echo(f"The time zone is {zone}, where it is {datetime.now(zone):%H:%M} now.")
     receivers, sensors = len(settings.receivers), len(settings.sensors)
     click.echo(f"{path} is right: {receivers} receiver(s), {sensors} sensor(s).")
 

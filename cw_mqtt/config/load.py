@@ -1,11 +1,14 @@
 """Load config.yaml: all of it is right, or every mistake is told at once."""
 
 import difflib
+import os
 import re
 import typing
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,7 +33,7 @@ def find_config(given: Path | None) -> Path:
     if given is not None:
         return given
     for path in DEFAULT_PATHS:
-        if path.exists():
+        if os.path.exists(path):  # noqa: PTH110 - Path's raises for a folder that may not be read
             return path
     places = " nor ".join(str(path) for path in DEFAULT_PATHS)
     raise UsageError(
@@ -70,12 +73,23 @@ def format_mistakes(error: SettingsError, outcome: str = "nothing was started") 
 
 def warnings(settings: Settings) -> tuple[str, ...]:
     """Advice on settings that work and are not wise."""
-    return tuple(
+    advice = [
         f"sensors[{sensor.slug}].key is the published example key:"
         " a neighbour's factory sensor decrypts too"
         for sensor in settings.sensors
         if sensor.key.get_secret_value() == EXAMPLE_KEY
-    )
+    ]
+    by_night = any(line.night for line in settings.providers)
+    if by_night and "timezone" not in settings.model_fields_set and _is_utc(settings.timezone):
+        advice.append(
+            "night_hours are meant in UTC, to which this computer is set; set timezone, such as"
+            " Europe/Paris, or UTC if you mean it"
+        )
+    return tuple(advice)
+
+
+def _is_utc(zone: ZoneInfo) -> bool:
+    return not any(datetime(2026, month, 1, tzinfo=zone).utcoffset() for month in (1, 7))
 
 
 def _format(mistake: Mistake) -> str:

@@ -25,8 +25,10 @@ from cw_mqtt.config.values import (
     beside_settings,
     existing_file,
     expected,
+    needs_passphrase,
     parse_address,
     parse_database_url,
+    parse_host,
     parse_keep,
     parse_key,
     parse_night_window,
@@ -34,12 +36,13 @@ from cw_mqtt.config.values import (
     parse_slug,
     parse_timezone,
     parse_topic,
-    system_timezone,
     wrong,
 )
 
 Text = Annotated[str, Field(min_length=1), expected("a text")]
-Host = Annotated[str, Field(pattern=r"^[^\s/@]+$"), expected("a host name or an address")]
+Host = Annotated[
+    str, AfterValidator(parse_host), expected("a host name or an address, without a port")
+]
 Switch = Annotated[bool, expected("true or false")]
 Count = Annotated[int, Field(ge=1), expected("a whole number from 1")]
 Port = Annotated[int, Field(ge=1, le=65535), expected("a port from 1 to 65535")]
@@ -116,15 +119,31 @@ class SensorSettings(Section):
 
 
 class CertificateSettings(Section):
-    """A certificate and its key, PEM files."""
+    """A certificate and its key, PEM files; without `key` the certificate's file has both."""
 
     cert: File | None = None
     key: File | None = None
+    key_password: SecretStr | None = None
+
+    @property
+    def passphrase(self) -> str:
+        """What opens the key; a text in any case, since OpenSSL asks at the terminal for None."""
+        return self.key_password.get_secret_value() if self.key_password else ""
+
+    @property
+    def doubt(self) -> str:
+        """For the end of a sentence that these files cannot be used: OpenSSL names no reason."""
+        return "; is key_password right?" if self.key_password else ""
 
     @model_validator(mode="after")
     def _key_needs_cert(self) -> Self:
         if self.key and not self.cert:
             raise wrong("a key without its cert; expected both files")
+        if self.cert and not self.key_password and needs_passphrase(self.key or self.cert):
+            raise wrong(
+                "the key is protected by a passphrase; set key_password, or take it off with "
+                "openssl pkey -in KEY -out NEW_KEY"
+            )
         return self
 
 
@@ -261,7 +280,7 @@ class Settings(Section):
     """All of config.yaml; `mqtt` None publishes nothing, `web` None serves nothing."""
 
     timezone: Annotated[ZoneInfo, PlainValidator(parse_timezone)] = Field(
-        default_factory=system_timezone
+        default=None, validate_default=True
     )
     data_dir: Annotated[Path, AfterValidator(beside_settings), Field(validate_default=True)] = Path(
         "data"

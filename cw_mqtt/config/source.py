@@ -11,20 +11,29 @@ from pathlib import Path
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from cw_mqtt.config.syntax import compose, lines_of, read_text, why_unreadable
+from cw_mqtt.config.syntax import compose, lines_of, read_file, read_text, why_unreadable
 from cw_mqtt.config.values import beside
 from cw_mqtt.errors import Mistake
 
 Loc = tuple[str | int, ...]
 Plain = str | list["Plain"] | dict[str, "Plain"] | None
 
-SECRETS = {"key", "previous_keys", "password", "url"}
+SECRETS = {"key", "previous_keys", "password", "key_password", "url"}
 LOOKS_SECRET = re.compile(r"@|key|pass|secret", re.IGNORECASE)
 NAME = re.compile(r"\w[\w-]{0,31}")
 NOT_SHOWN = "(value not shown)"
 NUMERIC_KEY = f"put 32 hex digits in quotes: YAML reads this as a number {NOT_SHOWN}"
 CUT_PASSWORD = f"put the password in quotes: YAML drops what follows the # {NOT_SHOWN}"
 UNKNOWN_TAG = f"expected !env NAME, !file PATH, or quotes around a text with ! {NOT_SHOWN}"
+ESCAPE = (
+    "in double quotes YAML changes what follows a backslash; "
+    r"use single quotes, or write \\ for each backslash"
+)
+CONTROL = "a line end, a tab or another control character in it; take it out"
+SPACE_AT_END = "has a space at its beginning or end; take it out, or write the text here, in quotes"
+# what JSON writes is meant: \" \\ \u and the rare \x and \U
+CHANGING_ESCAPE = re.compile(r"\\[^\"uUx\n]")
+NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 ANCHOR = f"YAML reads a text that starts with & as a reference; put the text in quotes {NOT_SHOWN}"
 
 
@@ -42,7 +51,7 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        text = read_text(path)
+        self._text = text = read_text(path)
         self._lines = lines_of(text)
         root = compose(path, text)
         self._nodes: dict[Loc, Node] = {(): root}
@@ -112,6 +121,7 @@ class Source:
         return values
 
     def _scalar(self, node: ScalarNode, loc: Loc, tag: str) -> str | None:
+        node.value = _joined(node.value)
         if _may_be_secret(node, loc):
             self._hidden.append(node)
         problem = self._misread(node, loc, tag)
@@ -123,6 +133,11 @@ class Source:
 
     def _misread(self, node: ScalarNode, loc: Loc, tag: str) -> str | None:
         """Why YAML does not read what was meant; None when it does."""
+        written = self._text[node.start_mark.index : node.end_mark.index]
+        if node.style == '"' and CHANGING_ESCAPE.search(written.replace(r"\\", "")):
+            return ESCAPE
+        if NOT_TEXT.search(node.value):
+            return CONTROL
         if tag.startswith("!"):
             return None if tag in ("!env", "!file") else UNKNOWN_TAG
         after = self._lines[node.end_mark.line][node.end_mark.column :].lstrip()
@@ -135,16 +150,22 @@ class Source:
 
     def _fetched(self, node: ScalarNode, loc: Loc, tag: str) -> str:
         """The value from the environment or a file, which stands instead of the text."""
+        source = f"the environment variable {node.value}"
         try:
             if tag == "!env":
-                return os.environ[node.value]
-            path = beside(self._path.parent, node.value)
-            return path.read_text("utf-8-sig").rstrip("\r\n")
+                text = os.environ[node.value]
+            else:
+                path = beside(self._path.parent, node.value)
+                source = f"{path}:"
+                text = read_file(path).decode("utf-8-sig").rstrip("\r\n")
+            problem = _unusable(text)
+            if not problem:
+                return text
         except KeyError:
-            problem = f"the environment variable {node.value} is not set; set it for this program"
+            problem = "is not set; set it for this program"
         except (OSError, ValueError) as error:
-            problem = f"{path}: {why_unreadable(error)}"
-        self._problems.append((loc, node, problem))
+            problem = why_unreadable(error)
+        self._problems.append((loc, node, f"{source} {problem}"))
         return ""
 
     def _place(self, loc: Loc) -> Node:
@@ -174,6 +195,20 @@ class Source:
                 yield start.column
             elif start.line < line and (line, 0) < (end.line, end.column):
                 yield 0
+
+
+def _joined(text: str) -> str:
+    """JSON writes a character such as 🏠 as two halves (RFC 8259, 7), which YAML leaves apart."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def _unusable(text: str) -> str | None:
+    """Why a text that stands elsewhere cannot be a value."""
+    if not text:
+        return "is empty; expected a text"
+    if NOT_TEXT.search(text):
+        return f"has {CONTROL}"
+    return SPACE_AT_END if text != text.strip() else None
 
 
 def _is_nothing(node: Node) -> bool:

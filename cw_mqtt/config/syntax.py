@@ -1,6 +1,7 @@
 """A settings file as a tree of YAML nodes with their places, or what keeps it from being one."""
 
 import re
+import stat
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -21,7 +22,11 @@ PROBLEMS = {
     "stream end": "this bracket is never closed",
     "<block end>": "expected the indentation of the lines above; or put the text in quotes",
     "escape": "this backslash means nothing here; put the text in single quotes",
+    "hexdecimal": "this backslash means nothing here; put the text in single quotes",
 }
+# before a name or its value, where YAML takes it for a part of the text
+WIDE_SPACE = re.compile(r"^[ -]*(?:[\w-]+:)? *([\xa0\u2007\u202f\u3000\ufeff])", re.MULTILINE)
+MOST_BYTES = 4_000_000
 BEGUN_EARLIER = ("end of stream", "stream end", "simple key")
 
 
@@ -31,14 +36,24 @@ def read_text(path: Path) -> str:
     Raises: SettingsError.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
         return content.decode("utf-8-sig")
-    except OSError as error:
-        mistake = Mistake(str(path), None, None, "", why_unreadable(error))
-        raise SettingsError((mistake,)) from error
     except UnicodeDecodeError as error:
         before = content[: error.start].decode()
         raise _refusal(path, before, len(before), why_unreadable(error)) from None
+    except (OSError, ValueError) as error:
+        mistake = Mistake(str(path), None, None, "", why_unreadable(error))
+        raise SettingsError((mistake,)) from error
+
+
+def read_file(path: Path) -> bytes:
+    """A whole file. Raises `OSError`, and `ValueError` for what would never end, as a pipe."""
+    found = path.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ValueError("a pipe or a device; expected a file")
+    if found.st_size > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    return path.read_bytes()
 
 
 def why_unreadable(error: OSError | ValueError) -> str:
@@ -65,6 +80,8 @@ def compose(path: Path, text: str) -> MappingNode:
 
     Raises: SettingsError.
     """
+    if space := WIDE_SPACE.search(text):
+        raise _refusal(path, text, space.start(1), "a no-break space; type an ordinary one")
     yaml = YAML(typ="safe", pure=True)
     yaml.composer.warn_double_anchors = False  # the warning would show the line
     try:

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ DEVICE = "device"
 NETWORK = ("socket", "rfc2217")
 PORTS = (DEVICE, "hwgrep", *NETWORK, "fifo", "replay", "spi", "simulated")
 KEY_PROBLEM = "expected 32 hex digits in quotes, or 16 bytes as 0-1-2-...-15"
+ZONE_FILE = Path("/etc/localtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,24 @@ def has_host_and_port(url: str) -> bool:
     """Whether a URL says both where and which port."""
     try:
         address = urlsplit(url)
-        return bool(address.hostname and address.port)
+        return bool(address.port and parse_host(address.hostname or ""))
     except ValueError:
         return False
+
+
+def parse_host(value: str) -> str:
+    """A host name or an address; of an IPv6 address the brackets go, which belong to a URL.
+
+    Raises `ValueError` for what no connection could be made to.
+    """
+    host = value[1:-1] if re.fullmatch(r"\[\S*\]", value) else value
+    if ":" in host or re.fullmatch(r"[\d.]*", host) or host != value:
+        ipaddress.ip_address(host)
+    elif not re.fullmatch(r"[\w.-]+", host) or not host.encode("idna"):
+        raise ValueError
+    if re.search(r"\s", host):
+        raise ValueError  # in the zone of an address such as fe80::1%eth0
+    return host
 
 
 def parse_topic(value: str) -> str:
@@ -167,13 +184,38 @@ def at_least_one(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 
 
 def parse_timezone(value: object) -> ZoneInfo:
-    """A zone by its IANA name."""
+    """A zone by its IANA name; without one, that of this computer."""
+    if value is None:
+        return system_timezone()
     if isinstance(value, ZoneInfo):
         return value
     try:
         return ZoneInfo(str(value))
     except (LookupError, OSError, ValueError):  # a folder of zones is an OSError
         raise wrong("expected the name of a time zone, such as Europe/Paris") from None
+
+
+def system_timezone() -> ZoneInfo:
+    """The zone this computer is set to, by TZ or /etc/localtime; UTC when it has neither.
+
+    Raises pydantic's custom error for a TZ or a file that is no zone: hours would be wrong.
+    """
+    told = os.environ.get("TZ", "").removeprefix(":")
+    file = Path(told) if told.startswith("/") else ZONE_FILE
+    try:
+        if told and not told.startswith("/"):
+            return ZoneInfo(told)
+        with suppress(LookupError, OSError, ValueError):  # a link says which zone it is
+            return ZoneInfo(os.path.realpath(file).partition("zoneinfo/")[2])
+        if not told and not os.path.lexists(file):
+            return ZoneInfo("UTC")
+        with file.open("rb") as content:
+            return ZoneInfo.from_file(content, key=str(file))
+    except (LookupError, OSError, ValueError):
+        source = f'the environment variable TZ, "{told:.40}",' if told else str(file)
+        raise wrong(
+            f"{source} is no time zone known here; set timezone, such as Europe/Paris"
+        ) from None
 
 
 def beside(folder: Path, path: str | Path) -> Path:
@@ -190,17 +232,11 @@ def beside_settings(path: Path, info: ValidationInfo) -> Path:
 def existing_file(path: Path, info: ValidationInfo) -> Path:
     """A file of certificates or keys, which must be there."""
     path = beside_settings(path, info)
-    if not path.is_file():
-        raise wrong("expected a file that exists")
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise wrong("expected a file that exists, and that this user may read")
     return path
 
 
-def system_timezone() -> ZoneInfo:
-    """The zone this computer is set to; UTC when it does not say."""
-    name = os.environ.get("TZ", "").lstrip(":")
-    if not name:
-        name = os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
-    try:
-        return ZoneInfo(name)
-    except (LookupError, OSError, ValueError):
-        return ZoneInfo("UTC")
+def needs_passphrase(key: Path) -> bool:
+    """Whether a PEM file's key is encrypted (RFC 1421 and RFC 7468 both say it in capitals)."""
+    return b"ENCRYPTED" in key.read_bytes()

@@ -83,10 +83,10 @@ def tls_context(tls: TlsSettings) -> ssl.SSLContext:
         else:
             context.load_default_certs()
         if tls.cert:
-            context.load_cert_chain(tls.cert, tls.key, password="")  # never ask at a terminal
+            context.load_cert_chain(tls.cert, tls.key, password=tls.passphrase)
     except OSError as error:
         raise ResourceAwayError(
-            f"cannot use the TLS files of mqtt.tls: {in_words(error)}"
+            f"cannot use the TLS files of mqtt.tls: {in_words(error)}{tls.doubt}"
         ) from error
     return context
 

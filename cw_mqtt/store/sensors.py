@@ -6,6 +6,7 @@ from unicodedata import normalize
 
 from sqlalchemy import Connection, insert, select, update
 
+from cw_mqtt.config.source import NOT_TEXT
 from cw_mqtt.errors import UsageError
 from cw_mqtt.store.tables import measures_types, sensor_slugs, sensors
 
@@ -79,5 +80,8 @@ def set_name(connection: Connection, sensor_id: int, name: str) -> None:
 
 
 def composed(name: str) -> str:
-    """A name in the one form that compares: editors write `é` as one character or as two."""
-    return normalize("NFC", name)
+    """A name in the one form that compares, and that settings may have.
+
+    Editors write `é` as one character or as two; an old base's name may hold a line end.
+    """
+    return normalize("NFC", NOT_TEXT.sub(" ", name))

@@ -134,8 +134,13 @@ def certificate(settings: CertificateSettings) -> Any:
     Raises `ResourceAwayError` when they cannot be used.
     """
     try:
-        return TlsAdapter(str(settings.cert), settings.key and str(settings.key))
+        return TlsAdapter(
+            str(settings.cert),
+            settings.key and str(settings.key),
+            private_key_password=settings.passphrase,
+        )
     except OSError as error:
         raise ResourceAwayError(
             f"cannot use web.tls ({settings.cert}, {settings.key}): {error.strerror or error}"
+            f"{settings.doubt}"
         ) from error

@@ -46,7 +46,7 @@ MISTAKES = [
         "mqtt: {host: mqtt://broker}",
         (7, 14),
         "mqtt.host",
-        'expected a host name or an address, got "mqtt://broker"',
+        'expected a host name or an address, without a port, got "mqtt://broker"',
     ),
     (
         "mqtt: {base_topic: /a}",
@@ -60,7 +60,12 @@ MISTAKES = [
         "mqtt",
         "base_topic and discovery.prefix are the same; expected two topics",
     ),
-    ("mqtt: {tls: {ca: no.pem}}", (7, 18), "mqtt.tls.ca", "expected a file that exists"),
+    (
+        "mqtt: {tls: {ca: no.pem}}",
+        (7, 18),
+        "mqtt.tls.ca",
+        "expected a file that exists, and that this user may read",
+    ),
     (
         "database: {url: mysql://u:canary@h/d}",
         (7, 17),

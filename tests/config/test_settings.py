@@ -1,12 +1,15 @@
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
+from cw_mqtt.config import values
+from cw_mqtt.config.load import warnings
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.config.values import NightWindow
-from tests.config.conftest import Load
+from tests.config.conftest import LEAST, Load, Refuse
 from tests.settings import settings
 
 PROVIDERS = """\
@@ -105,7 +108,12 @@ def test_night_hours_are_seconds_after_midnight(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "zone"), [("Asia/Tokyo", "Asia/Tokyo"), (":Asia/Tokyo", "Asia/Tokyo"), ("?", "UTC")]
+    ("system", "zone"),
+    [
+        ("Asia/Tokyo", "Asia/Tokyo"),
+        (":Asia/Tokyo", "Asia/Tokyo"),
+        (":/usr/share/zoneinfo/Asia/Tokyo", "Asia/Tokyo"),
+    ],
 )
 def test_the_time_zone_is_the_computers_unless_set(
     system: str, zone: str, load: Load, monkeypatch: pytest.MonkeyPatch
@@ -114,6 +122,76 @@ def test_the_time_zone_is_the_computers_unless_set(
 
     assert load().timezone == ZoneInfo(zone)
     assert load("timezone: Europe/Paris\n").timezone == ZoneInfo("Europe/Paris")
+
+
+@pytest.mark.parametrize("system", ["CET-1CEST,M3.5.0,M10.5.0/3", "Europe/Pari", "?", "/none"])
+def test_a_wrong_zone_of_the_computer_is_refused_and_does_not_matter_where_one_is_set(
+    system: str, refuse: Refuse, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", system)
+
+    (mistake,) = refuse(LEAST).mistakes
+
+    assert mistake.setting == "timezone"
+    assert mistake.problem == (
+        f'the environment variable TZ, "{system}", is no time zone known here; '
+        "set timezone, such as Europe/Paris"
+    )
+    assert load("timezone: Europe/Paris\n").timezone == ZoneInfo("Europe/Paris")
+
+
+def test_a_computers_zone_may_be_a_file_without_a_name(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    monkeypatch.setattr(values, "ZONE_FILE", tmp_path / "localtime")
+    (tmp_path / "localtime").write_bytes(Path("/usr/share/zoneinfo/Europe/Paris").read_bytes())
+
+    zone = load().timezone
+
+    assert f"{datetime(2026, 7, 1, tzinfo=zone):%z}" == "+0200"
+    assert str(zone) == str(tmp_path / "localtime")
+
+
+def test_a_computer_without_a_zone_is_in_utc(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    monkeypatch.setattr(values, "ZONE_FILE", tmp_path / "none")
+
+    assert load().timezone == ZoneInfo("UTC")
+
+
+@pytest.mark.parametrize(
+    ("zone", "advised"), [("UTC", True), ("Atlantic/Reykjavik", True), ("Europe/London", False)]
+)
+def test_night_hours_in_a_zone_that_nobody_chose_are_advised_against(
+    zone: str, advised: bool, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+
+    assert any("night_hours" in advice for advice in warnings(load(PROVIDERS))) is advised
+    assert not any("night_hours" in advice for advice in warnings(load()))
+    assert not any(
+        "night_hours" in advice for advice in warnings(load(PROVIDERS + f"timezone: {zone}\n"))
+    )
+
+
+def test_a_key_with_a_passphrase_needs_the_passphrase(
+    load: Load, refuse: Refuse, tmp_path: Path
+) -> None:
+    (tmp_path / "key.pem").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    (tmp_path / "cert.pem").write_text("")
+    files = "web:\n  tls: {cert: cert.pem, key: key.pem"
+
+    (mistake,) = refuse(f"{LEAST}{files}}}\n").mistakes
+    web = load(f"{files}, key_password: canary}}\n").web
+
+    assert mistake.setting == "web.tls"
+    assert mistake.problem.startswith("the key is protected by a passphrase; set key_password")
+    assert web
+    assert web.tls
+    assert web.tls.passphrase == "canary"
 
 
 def test_settings_never_show_a_key_or_a_password(load: Load) -> None:

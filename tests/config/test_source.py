@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.config.load import format_mistakes
+from cw_mqtt.config.load import format_mistakes, load_settings
 from tests.config.conftest import LEAST, Load, Refuse
 
 KEY_LINE = '    key: "000102030405060708090a0b0c0d0e0f"'
@@ -24,6 +24,9 @@ def password(load: Load, written: str) -> str:
         ("a#b@c:d", "a#b@c:d"),
         ("with spaces", "with spaces"),
         ("'# @ : & * ! %'", "# @ : & * ! %"),
+        (r"'a\b\n'", r"a\b\n"),
+        (r"a\b", r"a\b"),
+        (r'"a\\b\"\\n"', r'a\b"\n'),
     ],
 )
 def test_a_password_is_the_text_that_was_written(written: str, read: str, load: Load) -> None:
@@ -50,9 +53,70 @@ def test_a_value_comes_from_the_environment(load: Load, monkeypatch: pytest.Monk
 
 
 def test_a_value_comes_from_a_file_beside_the_settings(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("first\nlast \r\n")
+    (tmp_path / "secret").write_text("\ufefffirst last\r\n")
 
-    assert password(load, "!file secret") == "first\nlast "
+    assert password(load, "!file secret") == "first last"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "is empty; expected a text"),
+        ("\n", "is empty; expected a text"),
+        ("canary ", "has a space at its beginning or end"),
+        ("first\ncanary\n", "has a line end, a tab or another control character in it"),
+        ("a\tcanary", "has a line end, a tab or another control character in it"),
+    ],
+)
+def test_a_secret_of_odd_bytes_says_so_and_shows_nothing(
+    content: str, problem: str, refuse: Refuse, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(content)
+
+    error = refuse(f"{LEAST}mqtt:\n  password: !file secret\n")
+
+    assert f"secret: {problem}" in error.mistakes[0].problem
+    assert "canary" not in format_mistakes(error)
+
+
+def test_an_empty_environment_variable_is_no_password(
+    refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CW_EMPTY", "")
+
+    (mistake,) = refuse(f"{LEAST}mqtt:\n  password: !env CW_EMPTY\n").mistakes
+
+    assert mistake.problem == "the environment variable CW_EMPTY is empty; expected a text"
+
+
+@pytest.mark.parametrize("written", [r"a\b", r"a\ b", r"a\/b", r"a\_b", r"a\nb", r"\\a\b"])
+def test_a_backslash_that_yaml_would_take_away_is_refused(written: str, refuse: Refuse) -> None:
+    (mistake,) = refuse(f'{LEAST}mqtt:\n  password: "{written}"\n').mistakes
+
+    assert (mistake.line, mistake.column, mistake.setting) == (8, 13, "mqtt.password")
+    assert mistake.problem == (
+        "in double quotes YAML changes what follows a backslash; "
+        r"use single quotes, or write \\ for each backslash"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ['"a\tb"', "'a\tb'", "|\n      a", r'"\u0000"', r'"\x7f"', r'"\ud83c"']
+)
+def test_no_text_holds_a_control_character(name: str, refuse: Refuse) -> None:
+    (mistake,) = refuse(LEAST.replace("CitizenWatt", name)).mistakes
+
+    assert (mistake.line, mistake.setting) == (4, "sensors[0].name")
+    assert mistake.problem == "a line end, a tab or another control character in it; take it out"
+
+
+@pytest.mark.parametrize("name", ["Maison 🏠", r'"Maison \ud83c\udfe0"', r'"Maison \U0001f3e0"'])
+def test_a_character_beyond_the_first_plane_is_one_however_it_is_written(
+    name: str, path: Path
+) -> None:
+    path.write_text(LEAST.replace("CitizenWatt", name))
+
+    assert load_settings(path).sensors[0].name == "Maison 🏠"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 from pydantic_core import PydanticCustomError
 
-from cw_mqtt.config.values import KEY_PROBLEM, parse_key, parse_port
+from cw_mqtt.config.values import KEY_PROBLEM, parse_host, parse_key, parse_port
 
 EXAMPLE = bytes(range(16))
 
@@ -45,6 +45,7 @@ def test_anything_else_is_no_key_and_is_not_shown(text: object) -> None:
         "/dev/pci-0000:00:14.0",
         "socket://attic.local:5000",
         "rfc2217://me:secret@[::1]:5000",
+        "socket://[fe80::1%eth0]:5000",
         "fifo:/tmp/sensor",
         "replay:captures/hall.cwcap",
         "spi:0.0",
@@ -63,6 +64,8 @@ def test_a_port_is_a_device_or_a_kind_and_a_place(port: str) -> None:
         ("carrier-pigeon:x", "carrier-pigeon: is no known kind of port"),
         ("http://attic.local:5000", "http: is no known kind of port"),
         ("socket://attic.local", "expected socket://host:port"),
+        ("socket://attic local:5000", "expected socket://host:port"),
+        ("socket://::1:5000", "expected socket://host:port"),
         ("socket://me:secret@:5000", "^expected socket://host:port$"),
         ("rfc2217://attic.local:soon", "expected rfc2217://host:port"),
         ("fifo:", "expected fifo:PATH"),
@@ -71,3 +74,43 @@ def test_a_port_is_a_device_or_a_kind_and_a_place(port: str) -> None:
 def test_a_port_of_no_known_kind_is_refused(port: str, reason: str) -> None:
     with pytest.raises(PydanticCustomError, match=reason):
         parse_port(port)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("localhost", "localhost"),
+        ("my_broker", "my_broker"),
+        ("broker.local.", "broker.local."),
+        ("bücher.example", "bücher.example"),
+        ("192.168.1.7", "192.168.1.7"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("[fe80::1%eth0]", "fe80::1%eth0"),
+    ],
+)
+def test_a_host_is_a_name_or_an_address(written: str, meant: str) -> None:
+    assert parse_host(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "*",
+        "mqtt://broker",
+        "broker:1883",
+        "[broker]",
+        "[::1]:1883",
+        "192.168.1",
+        "1883",
+        "two words",
+        "fe80::1% eth0",
+        "me@broker",
+        "two..dots",
+        "x" * 64,
+    ],
+)
+def test_what_nothing_can_connect_to_is_no_host(written: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the setting says what was expected
+        parse_host(written)

@@ -4,10 +4,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from tests.keys import with_passphrase
 from tests.missing import MOSQUITTO, needed
 from tests.mosquitto import Broker
 from tests.program import free_port
@@ -142,6 +144,25 @@ def test_a_client_certificate_opens_the_door(
     house.start_and_wait(host=strict_broker.host, port=strict_broker.port, tls=named)
 
     assert house.health.report()["mqtt"]["published"] > 0
+
+
+def test_a_key_with_a_passphrase_opens_the_door_with_it_alone(
+    house: House, strict_broker: Broker, certificates: Certificates, capfd: Any, caplog: Any
+) -> None:
+    locked = house.folder / "locked.pem"
+    locked.write_bytes(with_passphrase(Path(certificates["client-key"]), "canary"))
+    own = {"cert": certificates["client"], "key": str(locked), "key_password": "wrong"}
+    named = {"ca": certificates["ca"], "server_name": "broker.test", **own}
+    house.start(host=strict_broker.host, port=strict_broker.port, tls=named)
+    reason = house.reason()
+    house.stop()
+
+    house.start_and_wait(
+        host=strict_broker.host, port=strict_broker.port, tls=named | {"key_password": "canary"}
+    )
+
+    assert "mqtt.tls" in reason
+    assert capfd.readouterr() == ("", "")
 
 
 @warned

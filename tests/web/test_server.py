@@ -6,12 +6,15 @@ import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+from pydantic import SecretStr
 
 from cw_mqtt.config.settings import CertificateSettings
 from cw_mqtt.web import connections
+from tests.keys import with_passphrase
 from tests.waiting import DEADLINE_S
 from tests.web.site import ADA, Site
 
@@ -198,6 +201,20 @@ def test_with_a_certificate_it_speaks_tls(
 
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_a_key_with_a_passphrase_is_opened_without_asking(
+    make_site: MakeSite, certificate: CertificateSettings, caplog: Any, capfd: Any
+) -> None:
+    assert certificate.key
+    certificate.key.write_bytes(with_passphrase(certificate.key, "canary"))
+    wrong = certificate.model_copy(update={"key_password": SecretStr("wrong")})
+    right = certificate.model_copy(update={"key_password": SecretStr("canary")})
+
+    make_site(tls=wrong).wait("waiting", "is key_password right?").stop()
+    make_site(tls=right).wait()
+
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("patient")

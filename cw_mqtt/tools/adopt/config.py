@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from cw_mqtt.config.values import KEY_BYTES, SECONDS_A_DAY
 from cw_mqtt.store.old_base import OldProvider, OldSensor, OldUser
+from cw_mqtt.store.sensors import composed
 
 SLUG_LENGTH = 32
 TAKEN_SLUG = "bridge"  # its topics are the bridge's own
@@ -65,7 +66,7 @@ def adopt_sensors(found: Iterable[OldSensor]) -> list[AdoptedSensor]:
     names: set[str] = set()
     adopted = []
     for sensor in sensors:
-        name = unique(normalize("NFC", sensor.name or f"Sensor {sensor.id}"), " ({})", names)
+        name = unique(composed(sensor.name or f"Sensor {sensor.id}"), " ({})", names)
         slug = sensor.slug or unique(slug_of(name) or f"sensor-{sensor.id}", "-{}", slugs)
         key_hex, problem = read_key(sensor.aes_key)
         adopted.append(AdoptedSensor(sensor.id, slug, name, key_hex, problem))
@@ -237,7 +238,7 @@ def providers_section(providers: Sequence[OldProvider], night: str | None) -> st
 
 def provider_lines(provider: OldProvider, night: str | None, *, current: bool) -> Iterator[str]:
     """One contract."""
-    name = scalar(provider.name or "")
+    name = scalar(composed(provider.name or ""))
     if not is_usable(provider):
         yield f"  # Contract number {provider.id}, {name}, has no name or impossible prices: it"
         yield "  # stays in the database. To go on with it, write it here as the others are."

@@ -3,13 +3,12 @@
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
 
-from cw_mqtt.config.values import system_timezone
 from cw_mqtt.store.content import Content
 from cw_mqtt.store.old_base import OldBase, OldSensor
 from cw_mqtt.store.schema import HEAD
@@ -86,7 +85,7 @@ def measured(sensor: OldSensor) -> str:
 
 def day(ts: int) -> str:
     """The local date of an instant."""
-    return f"{datetime.fromtimestamp(ts, system_timezone()):%Y-%m-%d}"
+    return f"{datetime.fromtimestamp(ts, UTC).astimezone():%Y-%m-%d}"
 
 
 def size(count: int) -> str:

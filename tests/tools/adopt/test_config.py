@@ -54,13 +54,18 @@ def test_a_sensor_is_written_with_its_name_and_key(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name",
-    ['say "hi"', "two\nlines", "a: b # c", "!env HOME", "\\ ' \t", "é\u2028🔌", "- x", "null"],
+    ("name", "written"),
+    [
+        *((name, name) for name in ('say "hi"', "a: b # c", "!env HOME", "\\ '", "- x", "null")),
+        ("two\nlines", "two lines"),
+        ("a\ttab", "a tab"),
+        ("é\u2028🔌", "é 🔌"),
+    ],
 )
-def test_a_sensor_may_have_any_name(tmp_path, name):
+def test_a_sensor_may_have_any_name_but_for_control_characters(tmp_path, name, written):
     settings = settings_of(tmp_path, sensors=[replace(SENSOR, name=name)])
 
-    assert settings.sensors[0].name == name
+    assert settings.sensors[0].name == written
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
