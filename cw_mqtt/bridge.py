@@ -22,6 +22,7 @@ from cw_mqtt.dating import Dating
 from cw_mqtt.decode.framing import Framer, Told
 from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
 from cw_mqtt.decode.verify import Ruling, judge
+from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.energy import add_measure, join_totals, raise_total
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 MOST_CHUNKS_WAITING = 10_000
 BYTES_A_COMMIT = 4096
+MOST_UNCOMMITTED = 10_000  # readings of a journal that refuses, minutes to a day of them
+MOST_EVENTS_WAITING = 100
 TOTALS_WITHIN_S = 5.0
 FULL_WAIT_S = 2.0
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
@@ -62,11 +65,20 @@ WORDS = {
 
 @dataclass(slots=True)
 class Batch:
-    """What the packets of one commit have brought so far; `heard` is in order of hearing."""
+    """What packets have changed and the journal does not have yet.
 
+    `before` are the states that `states` began with; `heard` is in order of hearing.
+    """
+
+    before: Mapping[str, SensorState]
+    states: dict[str, SensorState]
     readings: list[Reading] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS_WAITING))
     heard: dict[bytes, None] = field(default_factory=dict)
+
+    def changed(self) -> list[SensorState]:
+        """The states that are no longer as they were."""
+        return [state for slug, state in self.states.items() if state is not self.before[slug]]
 
 
 class Bridge:
@@ -95,9 +107,10 @@ class Bridge:
         self._keyring = Keyring(sensor_keys(settings.sensors))
         self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
         self._framers = {r.name: self._framer(r.name, r.format) for r in settings.receivers}
-        self._uncommitted: list[tuple[float, Opened]] = []
+        self._batch: Batch | None = None  # judged; the journal has refused it so far
         self._told_ts: dict[tuple[str, str | None], float] = {}
         self._states: dict[str, SensorState] = {}  # of the batch in hand, ahead of the journal
+        self._losing = False
         self._totals_loaded = threading.Event()
         newest_ts = max((s.seen_ts or 0.0 for s in journal.states().values()), default=0.0)
         self._dating = Dating(newest_ts, clock, time.monotonic)
@@ -143,24 +156,57 @@ class Bridge:
     def process(self, chunks: Iterable[Chunk | None]) -> None:
         """Take chunks on the whole journey, in one commit.
 
-        Raises `ResourceAwayError` when the journal cannot be written; the packets are kept and
-        go with the next call.
+        Raises `ResourceAwayError` when the journal cannot be written; what was judged is kept,
+        up to a bound, and goes with the next call.
+        """
+        batch = self._batch or self._new_batch()
+        self._states = batch.states
+        for heard_ts, opened in self._cut(chunk for chunk in chunks if chunk):
+            self._judge(heard_ts, opened, batch)
+        self._batch = None  # what no try could commit must not come back
+        try:
+            self._commit(batch)
+        except ResourceAwayError:
+            self._batch = batch
+            self._bound(batch)
+            raise
+        self._losing = False
+        self._tell(batch.events)
+
+    def _new_batch(self) -> Batch:
+        known = self._journal.states()
+        return Batch(known, {slug: known[slug] for slug in self._sensors})
+
+    def _commit(self, batch: Batch) -> None:
+        """Add up the readings, and make all durable that a packet has changed.
+
+        Energy is added up here, since other threads change totals too, and judging, which takes
+        long, must not keep them waiting.
         """
         with self._journal.lock:
-            committed = self._journal.states()
-            self._states = {slug: committed[slug] for slug in self._sensors}
-            batch = Batch()
-            for heard_ts, opened in self._uncommitted:
-                self._judge(heard_ts, opened, batch)
-            for heard_ts, opened in self._cut(chunk for chunk in chunks if chunk):
-                self._uncommitted.append((heard_ts, opened))
-                self._judge(heard_ts, opened, batch)
-            changed = [s for slug, s in self._states.items() if s is not committed[slug]]
-            if changed:
-                self._journal.commit(changed, batch.readings, batch.heard)
-            self._uncommitted.clear()
-        if batch.events:
-            self._tell(batch.events)
+            known = self._journal.states()
+            changed = {
+                state.sensor: replace(
+                    state, energy=known[state.sensor].energy, latest=known[state.sensor].latest
+                )
+                for state in batch.changed()
+            }
+            readings = [self._measured(changed, reading) for reading in batch.readings]
+            if readings or batch.heard:
+                self._journal.commit(changed.values(), readings, batch.heard)
+            else:  # refused repeats, of which anybody may send many
+                self._journal.note(changed.values())
+
+    def _bound(self, batch: Batch) -> None:
+        """Give up the oldest of what the journal refuses."""
+        for payload in list(batch.heard)[:-MOST_UNCOMMITTED]:
+            del batch.heard[payload]
+        lost = batch.readings[:-MOST_UNCOMMITTED]
+        del batch.readings[: len(lost)]
+        self._health.count("journal", "lost", by=len(lost))
+        if lost and not self._losing:
+            log.error("the journal has refused for long: the oldest readings are lost")
+        self._losing = bool(lost)
 
     def sensors_to_load(self) -> list[str]:
         """The sensors whose total the database has not told yet."""
@@ -272,14 +318,7 @@ class Bridge:
         if verdict in EVENTS:
             batch.events.append(Event(EVENTS[verdict], ruling.heard_ts, state.sensor))
         if verdict.counts or verdict in SET_ASIDE:
-            reading = self._reading(self._sensors[state.sensor], ruling)
-            if verdict.counts:
-                state = replace(state, energy=self._measured(state.energy, reading))
-            energy = state.energy
-            reading = replace(reading, day_j=energy.day_j, night_j=energy.night_j)
-            batch.readings.append(reading)
-            if verdict.counts:
-                state = replace(state, latest=reading)
+            batch.readings.append(self._reading(self._sensors[state.sensor], ruling))
         self._states[state.sensor] = state
 
     def _note_key(self, slug: str, heard_ts: float, opened: Opened, batch: Batch) -> None:
@@ -290,15 +329,22 @@ class Bridge:
             kind = "previous_key_used" if opened.previous else "new_key_used"
             batch.events.append(Event(kind, heard_ts, slug))
 
-    def _measured(self, energy: Energy, reading: Reading) -> Energy:
-        return add_measure(
-            energy,
-            reading.ts,
-            reading.power_w,
-            night=reading.night,
-            max_gap_s=self._settings.energy.max_gap_s,
-            price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
-        )
+    def _measured(self, states: dict[str, SensorState], reading: Reading) -> Reading:
+        """Take a reading into its sensor's state, if it counts; the answer tells the energy."""
+        energy = states[reading.sensor].energy
+        if reading.verdict.counts:
+            energy = add_measure(
+                energy,
+                reading.ts,
+                reading.power_w,
+                night=reading.night,
+                max_gap_s=self._settings.energy.max_gap_s,
+                price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
+            )
+        reading = replace(reading, day_j=energy.day_j, night_j=energy.night_j)
+        if reading.verdict.counts:
+            states[reading.sensor] = replace(states[reading.sensor], energy=energy, latest=reading)
+        return reading
 
     def _tell(self, events: Iterable[Event]) -> None:
         """Log what happened and hand it to the publisher; the same thing once in ten minutes."""
@@ -310,7 +356,7 @@ class Bridge:
             level, text = WORDS[event.type]
             log.log(level, "%s: %s", event.sensor, text)
             self._events.append(replace(event, text=text))
-        self._journal.ring()
+            self._journal.ring()
 
     def _reading(self, sensor: SensorSettings, ruling: Ruling) -> Reading:
         packet, ts = ruling.packet, int(ruling.heard_ts)

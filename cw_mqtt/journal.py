@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class Journal:
         self.path = folder / "journal.sqlite"
         self.lock = threading.RLock()
         self._bells: list[Bell] = []
+        self._noted: dict[str, SensorState] = {}
         self._lock_file = hold(folder)
         try:
             self._connection = open_file(self.path, durable=durable)
@@ -83,6 +85,9 @@ class Journal:
     def close(self) -> None:
         """Close the file and let another process have it."""
         with self.lock:
+            if self._noted:
+                with suppress(ResourceAwayError):
+                    self.commit(())
             self._connection.close()
             self._lock_file.close()
 
@@ -106,8 +111,8 @@ class Journal:
 
         Raises `ResourceAwayError` when the disk refuses; then nothing has changed.
         """
-        states = list(states)
         with self.lock:
+            states = (self._noted | {state.sensor: state for state in states}).values()
             with self._transaction() as connection:
                 connection.executemany(
                     "INSERT INTO sensors VALUES (?, ?) "
@@ -122,7 +127,14 @@ class Journal:
                 )
                 remember(connection, heard)
             self._states.update((s.sensor, s) for s in states)
+            self._noted = {}
         self.ring()
+
+    def note(self, states: Iterable[SensorState]) -> None:
+        """Take up states of which only counters have changed: durable with the next commit."""
+        with self.lock:
+            self._noted |= {state.sensor: state for state in states}
+            self._states.update(self._noted)
 
     def was_heard(self, payload: bytes) -> bool:
         """Whether a payload was ever heard before, see `cw_mqtt.heard`."""

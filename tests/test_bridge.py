@@ -1,13 +1,16 @@
 import threading
 import time
 from collections import Counter, deque
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
 import pytest
 
+from cw_mqtt import bridge
 from cw_mqtt.bridge import Bridge
+from cw_mqtt.decode.verify import judge
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
@@ -174,20 +177,87 @@ def test_a_reboot_is_told_once_it_is_committed(start):
     assert running.state.chain.restarts == 1
 
 
-def test_what_could_not_be_committed_goes_with_the_next(start, monkeypatch):
-    running = start().loaded()
-    commit = running.journal.commit
+@contextmanager
+def refusing(journal, error=None):
+    """A journal whose disk is full."""
+    commit = journal.commit
 
-    def full(*_):
-        raise ResourceAwayError("disk full")
+    def refuse(*_):
+        raise error or ResourceAwayError("disk full")
 
-    monkeypatch.setattr(running.journal, "commit", full)
-    with pytest.raises(ResourceAwayError):
-        running.bridge.process(chunks()[:12])
-    monkeypatch.setattr(running.journal, "commit", commit)
+    journal.commit = refuse
+    yield
+    journal.commit = commit
+
+
+def test_what_could_not_be_committed_goes_with_the_next_and_is_judged_once(start, monkeypatch):
+    running, judged = start().loaded(), []
+    monkeypatch.setattr(bridge, "judge", lambda *args: judged.append(args) or judge(*args))
+
+    with refusing(running.journal):
+        for chunk in chunks()[:12]:
+            with pytest.raises(ResourceAwayError):
+                running.bridge.process([chunk])
     running.bridge.process(chunks()[12:])
 
     assert [r.power_w for r in running.readings()] == powers()
+    assert running.state.energy.day_j == expected_j()
+    assert len(judged) == 20
+
+
+def test_a_journal_that_refuses_for_long_costs_the_oldest_readings(start, monkeypatch, caplog):
+    running = start().loaded()
+    monkeypatch.setattr(bridge, "MOST_UNCOMMITTED", 8)
+
+    with refusing(running.journal):
+        for chunk in chunks():
+            with pytest.raises(ResourceAwayError):
+                running.bridge.process([chunk])
+    running.bridge.process([])
+
+    assert [r.power_w for r in running.readings()] == powers()[-8:]
+    assert running.health.report()["journal"]["lost"] == 12
+    assert caplog.text.count("oldest readings are lost") == 1
+
+
+def test_what_no_try_can_commit_does_not_hold_up_what_follows(start):
+    running = start().loaded()
+
+    with refusing(running.journal, OverflowError()), pytest.raises(OverflowError):
+        running.bridge.process(chunks()[:12])
+    running.bridge.process(chunks()[12:])
+
+    assert [r.power_w for r in running.readings()] == powers()[12:]
+
+
+def test_nobody_waits_for_the_judging_of_a_backlog(start, monkeypatch):
+    running = start()
+    reader = threading.Thread(target=lambda: running.loaded().journal.readings_after(0, 10))
+
+    def judge_slowly(*args):
+        reader.is_alive() or reader.ident or reader.start()
+        reader.join(10)
+        return judge(*args)
+
+    monkeypatch.setattr(bridge, "judge", judge_slowly)
+    running.bridge.process(chunks())
+
+    assert not reader.is_alive()
+    assert running.state.energy.loaded
+    assert running.state.energy.day_j == expected_j()
+
+
+def test_a_refused_repeat_is_counted_and_writes_nothing(start, tmp_path, caplog):
+    running = start().loaded()
+    running.bridge.process(chunks())
+    written = (tmp_path / "first" / "journal.sqlite-wal").read_bytes()
+
+    running.bridge.process([*chunks(later_s=1), *chunks(later_s=3600)])
+
+    assert running.state.verdicts[Verdict.REPLAYED] == 39
+    assert (tmp_path / "first" / "journal.sqlite-wal").read_bytes() == written
+    running.journal.close()
+    assert start().state.verdicts[Verdict.REPLAYED] == 39
 
 
 def test_a_total_is_the_start_value_plus_the_stored_history(start):
