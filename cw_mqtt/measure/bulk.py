@@ -19,9 +19,10 @@ def sums_by_span(
     """
     interval_s = np.diff(ts, prepend=ts[:1])
     measured = (interval_s > 0) & (interval_s <= max_gap_s)
-    before_w = np.concatenate((power_w[:1], power_w[:-1]))
+    drawn_w = np.maximum(power_w, 0)
+    before_w = np.concatenate((drawn_w[:1], drawn_w[:-1]))
     seconds = np.where(measured, interval_s, 0)
-    energy_j = (before_w + power_w) / 2 * seconds
+    energy_j = (before_w + drawn_w) / 2 * seconds
     summed = [
         np.ones(len(ts)),
         seconds,

@@ -1,8 +1,8 @@
 """Energy: each measure carries the energy of the interval that ends at it.
 
-That is (previous power + its power) / 2 x seconds, in the tariff of its own night flag. After a
-gap, and for the first measure, it carries none. The energy of any set of measures is the sum of
-what they carry, so groups add up to the whole.
+That is (previous power + its power) / 2 x seconds, in the tariff of its own night flag; a negative
+power counts as 0. After a gap, and for the first measure, it carries none. The energy of any set
+of measures is the sum of what they carry, so groups add up to the whole.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ def carry(
     seconds = ts - previous_ts
     if not 0 < seconds <= max_gap_s:
         return NOTHING
-    return Carried((previous_power_w + power_w) / 2 * seconds, seconds)
+    return Carried((max(0.0, previous_power_w) + max(0.0, power_w)) / 2 * seconds, seconds)
 
 
 def add_measure(

@@ -31,7 +31,8 @@ def carried(rows: Select[Any], among: ColumnElement[Any] | None = None) -> Subqu
     row = each.c
     interval_s = row.timestamp - row.previous_ts
     measured = interval_s.between(1, whole("max_gap_s"))
-    energy_j = case((measured, (row.previous_value + row.value) / 2 * interval_s), else_=0.0)
+    mean_w = (drawn(row.previous_value) + drawn(row.value)) / 2
+    energy_j = case((measured, mean_w * interval_s), else_=0.0)
     night = row.night_rate == NIGHT
     return select(
         *each.c,
@@ -44,6 +45,11 @@ def carried(rows: Select[Any], among: ColumnElement[Any] | None = None) -> Subqu
         row.value.label("min_w"),
         row.value.label("max_w"),
     ).subquery()
+
+
+def drawn(value: Any) -> ColumnElement[Any]:
+    """A power as it counts in the energy: a negative one is 0."""
+    return case((value > 0, value), else_=0.0)
 
 
 def added_up(sums: Any) -> list[ColumnElement[Any]]:

@@ -257,7 +257,7 @@ def bounds(chosen: Range, most: int) -> dict[str, int]:
         "from_ts": ceil_div(first, MICROSECONDS),
         "until_ts": ceil_div(last, MICROSECONDS),
         "skipped": -last,
-        "most": min(most, last - first),
+        "most": most if chosen.key is Key.TIME else min(most, last - first),
     }
 
 

@@ -1,6 +1,7 @@
 """The HTTP API of the CitizenWatt base: what each path answers."""
 
 from collections.abc import Callable, Iterable
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Protocol
 
 from cw_mqtt.model import EnergySum, Key, Provider, Range, StoredMeasure
@@ -9,6 +10,7 @@ from cw_mqtt.web.endpoints import Endpoint, Kind, RefusedError
 from cw_mqtt.web.shapes import Schema
 
 MICROSECONDS = 1_000_000
+MICROSECOND = Decimal("1e-6")
 MOST_LISTED = 100_000
 MOST_GROUPS = 10_000
 
@@ -125,9 +127,9 @@ class Api:
         """One measure; null when this sensor has none of this id."""
         return self._one(single_id(sensor, id1))
 
-    def measure_by_time(self, sensor: int, time1: float) -> Answer:
-        """The first measure of one second; null when there is none."""
-        return self._one(single_second(sensor, time1))
+    def measure_by_time(self, sensor: int, time1: Decimal) -> Answer:
+        """The first measure at exactly this time; null when there is none."""
+        return self._one(single_time(sensor, time1))
 
     def by_id(self, sensor: int, unit: str, id1: int, id2: int) -> Answer:
         """The measures with these ids (watts), or their energy or its cost; null for none."""
@@ -135,7 +137,7 @@ class Api:
         self._refuse_many_ids(chosen)
         return self._list(chosen) if unit == "watts" else self._total(unit, chosen)
 
-    def by_time(self, sensor: int, unit: str, time1: float, time2: float) -> Answer:
+    def by_time(self, sensor: int, unit: str, time1: Decimal, time2: Decimal) -> Answer:
         """The measures between two times (watts), or their energy or its cost; null for none."""
         chosen = range_of_time(sensor, time1, time2)
         return self._list(chosen) if unit == "watts" else self._total(unit, chosen)
@@ -148,7 +150,7 @@ class Api:
         return groups if any(groups) else None
 
     def groups_by_time(
-        self, sensor: int, unit: str, time1: float, time2: float, step_s: float
+        self, sensor: int, unit: str, time1: Decimal, time2: Decimal, step_s: float
     ) -> Answer:
         """Mean power, energy or cost of each step of time, null for an empty one."""
         chosen = range_of_time(sensor, time1, time2)
@@ -158,15 +160,15 @@ class Api:
         """Deletes one measure and answers 1; null when there was none."""
         return self._archive.delete(single_id(sensor, id1)) or None
 
-    def delete_measure_by_time(self, sensor: int, time1: float) -> Answer:
-        """Deletes the measures of one second; how many there were, null for none."""
-        return self._archive.delete(single_second(sensor, time1)) or None
+    def delete_measure_by_time(self, sensor: int, time1: Decimal) -> Answer:
+        """Deletes the measures at exactly this time; how many there were, null for none."""
+        return self._archive.delete(single_time(sensor, time1)) or None
 
     def delete_by_id(self, sensor: int, id1: int, id2: int) -> Answer:
         """Deletes the measures with these ids; how many there were, null for none."""
         return self._archive.delete(range_of_ids(sensor, id1, id2)) or None
 
-    def delete_by_time(self, sensor: int, time1: float, time2: float) -> Answer:
+    def delete_by_time(self, sensor: int, time1: Decimal, time2: Decimal) -> Answer:
         """Deletes the measures between two times; how many there were, null for none."""
         return self._archive.delete(range_of_time(sensor, time1, time2)) or None
 
@@ -228,10 +230,10 @@ def single_id(sensor: int, number: int) -> Range:
     return Range(sensor, Key.POSITION if number < 0 else Key.ID, number, number + 1)
 
 
-def single_second(sensor: int, ts: float) -> Range:
-    """The second in which this time is."""
-    second = int(ts)
-    return Range(sensor, Key.TIME, microseconds(second), microseconds(second + 1))
+def single_time(sensor: int, ts: Decimal) -> Range:
+    """This time alone; between two seconds no measure is."""
+    start = instant(ts)
+    return Range(sensor, Key.TIME, start, start + (ts == ts.to_integral_value()))
 
 
 def range_of_ids(sensor: int, id1: int, id2: int) -> Range:
@@ -243,15 +245,20 @@ def range_of_ids(sensor: int, id1: int, id2: int) -> Range:
     return Range(sensor, Key.POSITION if id1 < 0 else Key.ID, id1, id2)
 
 
-def range_of_time(sensor: int, time1: float, time2: float) -> Range:
+def range_of_time(sensor: int, time1: Decimal, time2: Decimal) -> Range:
     """What was measured from `time1` to before `time2`."""
     if time2 < time1:
         raise RefusedError(400, "time2: expected no less than time1")
-    return Range(sensor, Key.TIME, microseconds(time1), microseconds(time2))
+    return Range(sensor, Key.TIME, instant(time1), instant(time2))
+
+
+def instant(ts: Decimal) -> int:
+    """A time as ranges count it, rounded up: whole seconds before it stay before it."""
+    return int(ts.quantize(MICROSECOND, ROUND_CEILING).scaleb(6))
 
 
 def microseconds(seconds: float) -> int:
-    """A time as ranges count it."""
+    """A duration as ranges count it."""
     return round(seconds * MICROSECONDS)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import cached_property
 from math import inf, isfinite
@@ -10,7 +11,7 @@ from math import inf, isfinite
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.web.shapes import Schema
 
-Value = int | float | str | None
+Value = int | float | Decimal | str | None
 
 # Numbers may have any length: what is beyond this means the same as this.
 FARTHEST = 10**18
@@ -18,6 +19,7 @@ FARTHEST_S = 10**12
 MOST_W = 1e9
 MOST_KWH = 1e12
 SHORTEST_STEP_S = 1e-6
+FARTHEST_TIME = Decimal(FARTHEST_S)
 
 INTEGER = r"-?[0-9]+"
 DECIMAL = r"-?[0-9.]+"
@@ -52,7 +54,7 @@ class Parameter:
             value = self.read(text)
         except ValueError:
             raise RefusedError(400, f"{name}: expected a number") from None
-        if isinstance(value, int | float) and not self.least <= value <= self.most:
+        if isinstance(value, int | float | Decimal) and not self.least <= value <= self.most:
             raise RefusedError(400, f"{name}: expected {self.limits}")
         return value
 
@@ -71,8 +73,16 @@ def read_integer(text: str) -> int:
     return -size if text.startswith("-") else size
 
 
-def read_seconds(text: str) -> float:
-    """A time or a duration."""
+def read_time(text: str) -> Decimal:
+    """A time, exactly: a fraction of a second that a float has no room for counts too."""
+    try:
+        return min(Decimal(text), FARTHEST_TIME)
+    except InvalidOperation as error:
+        raise ValueError from error
+
+
+def read_duration(text: str) -> float:
+    """A duration in seconds."""
     return min(float(text), FARTHEST_S)
 
 
@@ -92,10 +102,9 @@ def integer(about: str, example: int, least: float = -inf) -> Parameter:
     return Parameter(about, INTEGER, read_integer, schema, example, least)
 
 
-def seconds(about: str, example: float, least: float = 0) -> Parameter:
-    """A parameter that is a time or a duration in seconds."""
-    schema = limited("number", least, inf)
-    return Parameter(about, DECIMAL, read_seconds, schema, example, least)
+def time(about: str, example: float) -> Parameter:
+    """A parameter that is a time, in seconds."""
+    return Parameter(about, DECIMAL, read_time, limited("number", 0, inf), example, 0)
 
 
 def quantity(about: str, example: float, most: float) -> Parameter:
@@ -114,9 +123,16 @@ PARAMETERS: Mapping[str, Parameter] = {
     "id1": integer("id of a measure; below 0 counts from the end, -1 is the newest", -5),
     "id2": integer("id after the last one; with id1 below 0, 0 is the end", 0),
     "step": integer("how many ids a group has", 2, least=1),
-    "time1": seconds("seconds since 1970 UTC", 1_795_215_600),
-    "time2": seconds("the second after the last one", 1_795_219_200),
-    "step_s": seconds("how many seconds a group has", 8, least=SHORTEST_STEP_S),
+    "time1": time("seconds since 1970 UTC", 1_795_215_600),
+    "time2": time("the second after the last one", 1_795_219_200),
+    "step_s": Parameter(
+        "how many seconds a group has",
+        DECIMAL,
+        read_duration,
+        limited("number", SHORTEST_STEP_S, inf),
+        8,
+        SHORTEST_STEP_S,
+    ),
     "unit": choice("what to tell", "watts", "kwatthours", "euros"),
     "value": quantity("power in W", 512.5, MOST_W),
     "timestamp": integer("seconds since 1970 UTC", 1_795_215_600, least=0),

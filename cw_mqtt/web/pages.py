@@ -25,7 +25,7 @@ from cw_mqtt.web.login import login_address, see
 from cw_mqtt.web.status import TEMPLATES
 
 PAGE_METHODS = ("GET", "HEAD")
-API_METHODS = ("GET", "POST")
+API_METHODS = ("GET", "HEAD", "POST")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 FOR_PROGRAMS = ("/api", "/health")
@@ -90,7 +90,7 @@ class Pages:
             request.handler = lambda: with_our_errors(answer)
         else:
             cherrypy.response.headers["Allow"] = ", ".join(offers)
-            request.handler = cherrypy.HTTPError(405, f"Only {' and '.join(offers)} work here.")
+            request.handler = cherrypy.HTTPError(405, f"Only {', '.join(offers)} work here.")
 
     def _offers(self, path: str) -> dict[str, Callable[[], bytes]]:
         """What each method does at a path; empty when nothing is there."""
@@ -111,11 +111,12 @@ class Pages:
         return answered(HTML, form(posted_fields()))
 
     def _call(self, call: Call) -> bytes:
-        is_post = cherrypy.request.method == "POST"
-        caller = self._gate.require(posted_fields() if is_post else {})
-        if call.endpoint.kind is Kind.CHANGE:
+        method, is_change = cherrypy.request.method, call.endpoint.kind is Kind.CHANGE
+        caller = self._gate.require(posted_fields() if method == "POST" else {})
+        if is_change:
             refuse_change(caller)
-        answer = {"data": call.answer()}
+        # who only looks changes nothing (RFC 9110, 9.2.1)
+        answer = {"data": None if is_change and method == "HEAD" else call.answer()}
         if call.endpoint.kind is not Kind.SETTING:
             answer["rate"] = self._rate()
         return answered(JSON, json.dumps(answer))

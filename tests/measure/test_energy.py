@@ -32,6 +32,13 @@ def test_a_measure_carries_the_interval_that_ends_at_it(ts, carried):
     assert carry(100, 100.0, ts, 200.0, max_gap_s=300) == carried
 
 
+@pytest.mark.parametrize(("powers_w", "energy_j"), [((-100, 200), 800), ((-100, -200), 0)])
+def test_a_negative_power_counts_as_nothing(powers_w, energy_j):
+    before_w, power_w = powers_w
+
+    assert carry(100, before_w, 108, power_w, max_gap_s=300) == Carried(energy_j, 8)
+
+
 def test_an_hour_at_a_kilowatt_is_a_kilowatt_hour():
     assert add_all(Energy(), HOUR).total_kwh == 1.0
 

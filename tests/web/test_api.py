@@ -120,7 +120,12 @@ def rounded(answer: Any) -> Any:
         ("/{s}/get/watts/by_id/-500/-5", [0]),
         ("/{s}/get/watts/by_id/-500/-6", None),
         ("/{s}/get/watts/by_time/{t}", 0),
-        ("/{s}/get/watts/by_time/{t}.9", 0),
+        ("/{s}/get/watts/by_time/{t}.0", 0),
+        ("/{s}/get/watts/by_time/{t}.9", None),
+        ("/{s}/get/watts/by_time/{t}.00000000000001", None),
+        ("/{s}/get/watts/by_time/" + "9" * 400, None),
+        ("/{s}/get/watts/by_time/{t}." + "0" * 400, 0),
+        ("/{s}/get/watts/by_time/{t}.00000001/1795215608.00000001", [1]),
         ("/{s}/get/watts/by_time/1", None),
         ("/{s}/get/watts/by_time/{t}/1795215616", [0, 1]),
         ("/{s}/get/watts/by_time/{t}.0000011/1795215616.5", [1, 2]),
@@ -218,7 +223,11 @@ def test_energy_cost_and_mean_power_are_what_the_measures_carry(
         ("/{s}/delete/by_id/-2/0", [4, 5]),
         ("/{s}/delete/by_id/-3/-1", [3, 4]),
         ("/{s}/delete/by_time/1795215608", [1]),
+        ("/{s}/delete/by_time/1795215608.0", [1]),
+        ("/{s}/delete/by_time/1795215608.4", []),
+        ("/{s}/delete/by_time/1795215607.9999999", []),
         ("/{s}/delete/by_time/1795215609", []),
+        ("/{s}/delete/by_time/1795215608.4/1795215608.6", []),
         ("/{s}/delete/by_time/{t}/1795215616", [0, 1]),
         ("/{s}/delete/by_time/{t}/{t}", []),
         ("/0/delete/by_id/-1", []),
@@ -410,6 +419,7 @@ def test_without_a_current_contract_there_is_no_cost(filled: Filled) -> None:
         ("/{s}/get/watts/by_id/{a}/{b}/-1", 400, "step"),
         (f"/{{s}}/get/watts/by_id/{{a}}/{{b}}/{ENORMOUS}", 200, ""),
         ("/{s}/get/watts/by_time/-1", 400, "time1"),
+        ("/{s}/get/watts/by_time/-0.00000001", 400, "time1"),
         ("/{s}/get/watts/by_time/1.2.3", 400, "time1"),
         ("/{s}/get/watts/by_time/.", 400, "time1"),
         ("/{s}/get/watts/by_time/-./1", 400, "time1"),
@@ -430,6 +440,10 @@ def test_without_a_current_contract_there_is_no_cost(filled: Filled) -> None:
         ("/{s}/delete/by_id/2/1", 400, "id2"),
         ("/{s}/delete/by_id/-1/1", 400, "id1"),
         ("/{s}/delete/by_time/-1", 400, "time1"),
+        ("/{s}/delete/by_id/1.0", 404, ""),
+        ("/{s}/get/watts/by_id/1.5", 404, ""),
+        ("/{s}/delete/by_time/1e9", 404, ""),
+        ("/{s}/delete/by_time/nan", 404, ""),
         ("/{s}/delete/by_time/2/1", 400, "time2"),
         ("/{s}/insert/1.2.3/1/0", 400, "value"),
         (f"/{{s}}/insert/{ENORMOUS}/1/0", 400, "value"),
@@ -560,14 +574,36 @@ def test_wrong_parameters_are_not_told_to_strangers(house: House) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/api/no", 404), ("/api/time", 405)])
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS"])
 def test_the_path_and_the_method_come_before_the_login(
     house: House, path: str, status: int, method: str
 ) -> None:
     answer = house.site.call(path, None, method)
 
     assert answer.status == status
-    assert answer.headers["Allow"] == ("GET, POST" if status == 405 else None)
+    assert answer.headers["Allow"] == ("GET, HEAD, POST" if status == 405 else None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/sensors", "/{s}/get/watts/by_id/-1", "/{s}/get/kwatthours/by_time/9/0", "/time/no"],
+)
+def test_head_says_what_get_would_without_the_answer(filled: Filled, path: str) -> None:
+    head, get = (
+        filled.house.site.call(filled.path(path), method=method) for method in ("HEAD", "GET")
+    )
+
+    assert (head.status, head.text) == (get.status, "")
+    names = ("Content-Type", "Content-Length", "Cache-Control")
+    assert [head.headers[name] for name in names] == [get.headers[name] for name in names]
+
+
+@pytest.mark.parametrize("path", ["/{s}/delete/by_id/-1", "/{s}/insert/1/1795215700/0"])
+def test_head_changes_nothing(filled: Filled, path: str) -> None:
+    answer = filled.house.site.call(filled.path(path), method="HEAD")
+
+    assert (answer.status, answer.text) == (200, "")
+    assert filled.left() == list(range(6))
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,9 @@ def test_a_login_while_the_database_is_away_is_503_in_words(
     assert "Connection refused" in answer.text
 
 
-def test_head_gives_the_headers_without_the_page(site: Site) -> None:
-    answer = site.call("/", method="HEAD")
+@pytest.mark.parametrize("path", ["/", "/login", "/health", "/status.css", "/api/openapi.json"])
+def test_head_gives_the_headers_without_the_page(site: Site, path: str) -> None:
+    answer = site.call(path, method="HEAD")
 
     assert (answer.status, answer.text) == (200, "")
     assert int(answer.headers["Content-Length"]) > 0
