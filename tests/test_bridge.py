@@ -1,6 +1,6 @@
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -12,23 +12,20 @@ from cw_mqtt import bridge
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
 from cw_mqtt.model import Chunk, Energy, Event, SensorState, Verdict
 from cw_mqtt.simulate.firmware import SensorFirmware
+from tests.home import Home
 from tests.packets import OTHER_KEY, RECORDED, payloads, powers, times
-from tests.settings import NIGHT_CONTRACT, SENSOR, settings
+from tests.settings import NIGHT_CONTRACT, SENSOR
 from tests.waiting import DEADLINE_S, wait_until
 
 
-class Running:
-    """A bridge on a journal of its own, with the database's answer already given."""
+class Running(Home):
+    """A bridge on a home of its own, with the database's answer already given."""
 
     def __init__(self, folder, **changes):
-        self.journal = Journal(folder)
-        self.health = Health()
-        self.events = deque(maxlen=10)
-        self.bridge = Bridge(settings(folder, **changes), self.journal, self.health, self.events)
+        super().__init__(folder, **changes)
+        self.bridge = Bridge(self.settings, self.journal, self.health, self.events)
 
     def loaded(self):
         for slug in self.bridge.sensors_to_load():
@@ -38,9 +35,6 @@ class Running:
     @property
     def state(self):
         return self.journal.states()["main"]
-
-    def readings(self):
-        return [entry.reading for entry in self.journal.readings_after(0, 1000)]
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def start(tmp_path):
 
     yield start
     for each in running:
-        each.journal.close()
+        each.close()
 
 
 def chunks(stream="normal_20_consecutive", later_s=0):

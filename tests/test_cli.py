@@ -18,9 +18,9 @@ from cw_mqtt.cli.common import duration
 from cw_mqtt.cli.users import user
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import CW_MQTT, Bridge
+from tests.home import Home, reading
 from tests.packets import payloads, powers
 from tests.program import HOST, free_port
-from tests.store.home import Home, reading
 from tests.waiting import DEADLINE_S, wait_until
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"

@@ -1,21 +1,19 @@
 """A journal and a publisher on it, which tests may start, stop and settle anew."""
 
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cw_mqtt.config.settings import MqttSettings
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
 from cw_mqtt.measure.energy import raise_total
-from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Event, Reading, SensorState, Verdict
+from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Reading, SensorState, Verdict
 from cw_mqtt.publish.service import MqttPublisher
 from cw_mqtt.stages import Stage
+from tests.home import START_TS, Home
 from tests.settings import SENSOR, settings
 from tests.waiting import DEADLINE_S, wait_until
 
-NOW_TS = 1_790_000_000
+NOW_TS = START_TS
 
 
 def reading(power_w: float = 512, ts: int = NOW_TS) -> Reading:
@@ -30,23 +28,16 @@ def state(power_w: float = 512, kwh: float = 12.5, ts: int = NOW_TS, **energy: A
     return SensorState("main", chain, total, reading(power_w, ts), float(ts))
 
 
-class House:
-    """One installation; `now_ts` is its clock, `sensors` and `providers` its settings.
-
-    `done` is what was asked for over MQTT.
-    """
+class House(Home):
+    """A home whose `sensors` and `providers` may be set; `done` is what was asked over MQTT."""
 
     def __init__(self, folder: Path, mqtt: dict[str, Any]) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.mqtt = mqtt
-        self.now_ts = float(NOW_TS)
         self.totals_within_s = 0.0
         self.sensors: list[dict[str, Any]] = [SENSOR]
         self.providers: list[dict[str, Any]] = []
         self.done: list[str] = []
-        self.events: deque[Event] = deque(maxlen=10)
-        self.health = Health()
-        self.journal = Journal(folder, durable=False)
         self.stage: Stage | None = None
 
     def start(self, **mqtt: Any) -> None:
@@ -91,14 +82,12 @@ class House:
     def lose_journal(self) -> None:
         """Go on with a new journal."""
         self.stop()
-        self.journal.close()
-        self.journal.path.unlink()
-        self.journal = Journal(self.folder, durable=False)
+        self.new_journal()
 
     def close(self) -> None:
         """Stop everything."""
         self.stop()
-        self.journal.close()
+        super().close()
 
     def announce_total(self, slug: str, retained_kwh: float | None) -> None:
         """What the bridge does: raise the total and mark it as published."""

@@ -6,16 +6,13 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from cw_mqtt.model import JOULES_PER_KWH, Energy, Key, Range
+from cw_mqtt.model import JOULES_PER_KWH, Key, Range
 from cw_mqtt.simulate.air import Habits, Signal, broadcast, lossy
 from cw_mqtt.simulate.firmware import SensorFirmware
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.stages import Stage
 from cw_mqtt.store.archive import Archive
-from cw_mqtt.store.engine import sqlite_engine
-from cw_mqtt.store.writer import DatabaseWriter
 from tests.packets import KEY, START_TS
-from tests.settings import settings
 from tests.simulation.house import Listener
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -57,22 +54,23 @@ def simulate(folder: Path, days: float, loss: float) -> Result:
     sent = broadcast("main", firmware, START_TS, plausible_power_w, Habits(PERIOD_S))
     signals = truth.watch(islice(sent, int(days * DAY_S / PERIOD_S)))
     heard = lossy(signals, loss, Random("air"))
-    listener, chosen = Listener(folder), settings(folder)
-    engine = sqlite_engine(folder / "measures.sqlite")
-    writer = DatabaseWriter(engine, chosen, listener.journal, listener.health, take_nothing)
-    stage = Stage(writer, listener.health)
+    listener = Listener(folder)
+    stage = Stage(listener.writer(), listener.health)
     stage.start()
     while listener.hear(islice(heard, PACKETS_AT_ONCE)):
-        wait_until(lambda: listener.health.report()["journal"]["unstored"] == 0)
+        wait_until(lambda: unstored(listener) == 0, progress=lambda: unstored(listener))
     stage.ask_to_stop()
     assert stage.join(DEADLINE_S)
-    (whole,) = Archive(engine, chosen).sums(Range(1, Key.TIME, 0, 10**16), 10**16)
+    (whole,) = Archive(listener.engine, listener.settings).sums(
+        Range(1, Key.TIME, 0, 10**16), 10**16
+    )
     published_kwh = listener.state().energy.total_kwh
     listener.close()
-    engine.dispose()
     assert whole
     return Result(truth.joules / JOULES_PER_KWH, sum(whole.kwh), published_kwh)
 
 
-def take_nothing(_slug: str, _copy: object, _measured: Energy) -> None:
-    """The bridge has its totals already."""
+def unstored(listener: Listener) -> int:
+    """How many readings the database has not got yet."""
+    waiting: int = listener.health.report()["journal"]["unstored"]
+    return waiting

@@ -1,7 +1,6 @@
 """What a house sends, and a bridge that hears it: the way of every simulation."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Chunk, Energy, Event, Reading, SensorState
+from cw_mqtt.model import Chunk, Energy, Reading, SensorState
 from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
 from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware
+from tests.home import Home
 from tests.packets import KEY, START_TS
-from tests.settings import settings
 
 AWAKE_MS = (637, 713)  # the 2014 firmware, acknowledged or not
 REPEATED_SHARE = 0.02
@@ -70,14 +69,12 @@ def on_the_air(scene: Scene, sent: Iterable[Signal]) -> Iterator[Signal]:
     return repeated(signals, REPEATED_SHARE, random)
 
 
-class Listener:
+class Listener(Home):
     """A bridge that hears a house through receiver `hall`, in simulated time."""
 
     def __init__(self, folder: Path, **changes: Any) -> None:
-        self._folder, self._changes = folder, changes
-        self._now_ts = START_TS
-        self.events: deque[Event] = deque(maxlen=1000)
-        self._open()
+        super().__init__(folder, **changes)
+        self._begin()
 
     def hear(self, signals: Iterable[Signal], cable: Cable | None = None) -> list[Signal]:
         """Take signals on the whole journey; answers them, lost where the cable spoiled them."""
@@ -91,17 +88,15 @@ class Listener:
     def read(self, chunks: Iterable[Chunk]) -> None:
         """Take chunks in one commit."""
         chunks = list(chunks)
-        self._now_ts = max((chunk.heard_ts for chunk in chunks), default=self._now_ts)
+        self.now_ts = max((chunk.heard_ts for chunk in chunks), default=self.now_ts)
         self._bridge.process(chunks)
 
     def restart(self) -> None:
         """End, and begin anew on the same journal."""
-        self.close()
-        self._open()
-
-    def readings(self) -> list[Reading]:
-        """All readings so far, also those set aside."""
-        return [entry.reading for entry in self.journal.readings_after(0, 10**9)]
+        self.journal.close()
+        self.journal = Journal(self.folder, durable=False)
+        self.health = Health()
+        self._begin()
 
     def counting(self, slug: str = "main") -> list[Reading]:
         """The readings of a sensor that are measures."""
@@ -111,15 +106,12 @@ class Listener:
         """What is remembered of a sensor."""
         return self.journal.states()[slug]
 
-    def close(self) -> None:
-        """Let the journal go."""
-        self.journal.close()
+    def load(self, slug: str, copy: SensorState | None, measured: Energy) -> None:
+        """Nothing: the bridge has its totals from the beginning."""
 
-    def _open(self) -> None:
-        self.journal = Journal(self._folder, durable=False)
-        self.health = Health()
-        clock: Callable[[], float] = lambda: self._now_ts  # noqa: E731 - its type must be told
-        chosen = settings(self._folder, **self._changes)
-        self._bridge = Bridge(chosen, self.journal, self.health, self.events, clock)
+    def _begin(self) -> None:
+        self._bridge = Bridge(
+            self.settings, self.journal, self.health, self.events, lambda: self.now_ts
+        )
         for slug in self._bridge.sensors_to_load():
             self._bridge.load(slug, None, Energy())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.home import Home
+from tests.home import Home
 
 
 @pytest.fixture

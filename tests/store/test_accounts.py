@@ -5,7 +5,7 @@ from cw_mqtt.model import Account, Role
 from cw_mqtt.store.accounts import NOTED_EVERY_S, SESSION_S, Accounts
 from cw_mqtt.store.schema import bring_up_to_date
 from tests.clock import Clock
-from tests.store.home import START_TS
+from tests.home import START_TS
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from cw_mqtt.store.bulk import insert_history
 from cw_mqtt.store.measures import count_measures
-from tests.store.home import MAX_GAP_S
+from tests.home import MAX_GAP_S
 from tests.store.test_rollups import assert_right
 
 

@@ -7,8 +7,8 @@ from cw_mqtt.store import copying
 from cw_mqtt.store.copying import copy_base, rows_to_copy
 from cw_mqtt.store.engine import sqlite_engine
 from cw_mqtt.store.schema import bring_up_to_date
+from tests.home import Home, reading
 from tests.old_base import OTHER_VARIANT, checksums, make_old_base, tell
-from tests.store.home import Home, reading
 
 
 @pytest.fixture

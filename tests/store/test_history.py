@@ -17,7 +17,7 @@ from cw_mqtt.store.history import (
     times,
 )
 from cw_mqtt.store.retention import delete_oldest_day
-from tests.store.home import MAX_GAP_S, START_TS, Home, reading
+from tests.home import MAX_GAP_S, START_TS, Home, reading
 
 HOURS_S = [reading(ts, power_w=100.0 + ts % 11) for ts in range(0, 40_000, 100)]
 

@@ -1,4 +1,4 @@
-from tests.store.home import reading
+from tests.home import reading
 
 
 def test_an_id_is_never_given_twice(home):

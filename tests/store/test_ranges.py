@@ -14,7 +14,7 @@ from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
 from cw_mqtt.store.rollups import build, forget
 from cw_mqtt.store.tables import measures
-from tests.store.home import MAX_GAP_S, Home
+from tests.home import MAX_GAP_S, Home
 from tests.store.test_rollups import assert_right
 
 START_TS = 1_790_035_200 - 1000  # shortly before a day ends in UTC, and with it an hour

@@ -10,7 +10,7 @@ from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import forget, stored_energy
-from tests.store.home import MAX_GAP_S, START_TS, Home, reading
+from tests.home import MAX_GAP_S, START_TS, Home, reading
 from tests.store.test_rollups import assert_right
 
 DAY_S = 86400

@@ -12,7 +12,7 @@ from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.rollups import ALL, Mark, build, find_mark, forget, stored_energy
 from cw_mqtt.tools.audit import check_rollups
-from tests.store.home import MAX_GAP_S, Home, reading
+from tests.home import MAX_GAP_S, Home, reading
 
 MIDNIGHT_TS = 1_790_035_200
 US = 1_000_000

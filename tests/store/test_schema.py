@@ -14,7 +14,7 @@ from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.schema import bring_up_to_date
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
-from tests.store.home import reading
+from tests.home import reading
 from tests.waiting import DEADLINE_S
 
 # As the old base's SQLAlchemy made it: 32-bit columns, an index on timestamp alone.
@@ -166,7 +166,7 @@ def test_an_adopted_sensor_goes_on_under_its_id(old_home):
     new = old_home.ask("SELECT id, sensor_id FROM measures WHERE id > 45 ORDER BY id")
     assert new == [(46, 3), (47, 7)]
     measured = Energy(night_j=8 * (812.25 + 815) / 2, last_ts=1415000008, last_power_w=815)
-    assert old_home.loaded["main"] == (None, measured)
+    assert old_home.told["main"] == (None, measured)
 
 
 def test_programs_that_migrate_at_once_do_not_disturb_each_other(home):
@@ -200,7 +200,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(home):
 def test_a_start_without_migration_does_without_alembic(home):
     home.store()
     program = (
-        "import sys; from pathlib import Path; from tests.store.home import Home\n"
+        "import sys; from pathlib import Path; from tests.home import Home\n"
         "home = Home(Path(sys.argv[1]), sys.argv[2] or None); home.store(); home.close()\n"
         "assert 'alembic' not in sys.modules"
     )

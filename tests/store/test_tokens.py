@@ -4,7 +4,7 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.model import Role, Token
 from cw_mqtt.store.schema import bring_up_to_date
 from cw_mqtt.store.tokens import Tokens
-from tests.store.home import START_TS
+from tests.home import START_TS
 
 HOUR_S = 3600
 

@@ -13,7 +13,7 @@ from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.positions import Position, advance
 from cw_mqtt.store.schema import HEAD
-from tests.store.home import START_TS, Home, reading
+from tests.home import START_TS, Home, reading
 from tests.waiting import DEADLINE_S, wait_until
 
 STATE = SensorState("main", Chain(loss=0.25), Energy(day_j=7.5, loaded=True))
@@ -30,7 +30,7 @@ REFUSES_666 = {
 CHILD = """
 import sys, threading
 from pathlib import Path
-from tests.store.home import Home
+from tests.home import Home
 home = Home(Path(sys.argv[1]), sys.argv[2] or None)
 home.writer().serve(threading.Event(), lambda: None)
 """
@@ -257,7 +257,7 @@ def test_a_lost_journal_takes_states_and_installation_from_the_database(home):
 
     home.store()
 
-    assert home.loaded["main"][0] == STATE
+    assert home.told["main"][0] == STATE
     assert home.journal.installation == installation
     assert home.stored() == [1, 2]
 
@@ -271,7 +271,7 @@ def test_a_writer_that_stops_leaves_the_newest_state_in_the_database(home):
 
     home.store()
 
-    assert home.loaded["main"][0] == newer
+    assert home.told["main"][0] == newer
 
 
 def test_a_state_that_lacks_what_the_database_knows_is_not_copied(home):
@@ -292,7 +292,7 @@ def test_a_sensor_without_a_copy_is_loaded_from_its_history_before_new_readings(
 
     home.store()
 
-    copy, measured = home.loaded["main"]
+    copy, measured = home.told["main"]
     assert copy is None
     assert measured == Energy(day_j=5005.0, last_ts=START_TS + 20, last_power_w=7.0)
 
@@ -302,7 +302,7 @@ def test_a_loaded_sensor_is_not_loaded_again(home):
 
     home.store()
 
-    assert home.loaded == {}
+    assert home.told == {}
 
 
 def test_a_full_journal_says_what_it_loses(home, monkeypatch, caplog):

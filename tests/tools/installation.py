@@ -7,7 +7,7 @@ from typing import Any
 from click.testing import Result
 
 from tests.command import call, write_config
-from tests.store.home import Home
+from tests.home import Home
 
 
 class Installation:

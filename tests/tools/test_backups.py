@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Double, Integer, String, Text, select
 from cw_mqtt.model import Energy, SensorState
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.tables import metadata
-from tests.store.home import Home, reading
+from tests.home import Home, reading
 from tests.store.test_rollups import assert_right
 from tests.tools.installation import Installation
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cw_mqtt.tools.exports import COST, MEASURE, PERIOD
-from tests.store.home import START_TS, reading
+from tests.home import START_TS, reading
 from tests.tools.installation import Installation
 
 FIRST = "2026-09-21T16:13:20+02:00"  # START_TS

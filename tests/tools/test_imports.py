@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.command import started
+from tests.home import START_TS, reading
 from tests.settings import NIGHT_CONTRACT, SENSOR
-from tests.store.home import START_TS, reading
 from tests.store.test_rollups import assert_right
 from tests.tools.installation import Installation
 from tests.waiting import DEADLINE_S, wait_until

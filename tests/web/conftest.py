@@ -12,24 +12,30 @@ from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import Role
 from cw_mqtt.store.accounts import Accounts
-from cw_mqtt.store.engine import make_engine, sqlite_engine
+from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.tables import metadata
 from cw_mqtt.web.passwords import hash_password
+from tests.home import Home
 from tests.program import free_port
 from tests.web.house import House
 from tests.web.site import ADA, Site
 
 
 @pytest.fixture
-def health() -> Health:
-    return Health()
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path)
+    yield home
+    home.close()
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "data", durable=False)
-    yield journal
-    journal.close()
+def health(home: Home) -> Health:
+    return home.health
+
+
+@pytest.fixture
+def journal(home: Home) -> Journal:
+    return home.journal
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +45,10 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(home: Home) -> Engine:
     """A database without accounts."""
-    engine = sqlite_engine(tmp_path / "site.sqlite")
-    metadata.create_all(engine)
-    yield engine
-    engine.dispose()
+    metadata.create_all(home.engine)
+    return home.engine
 
 
 @pytest.fixture
@@ -75,15 +79,12 @@ def make_site(
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Iterator[Site]:
     """A working web server with one account, for all tests that change nothing in it."""
-    folder = tmp_path_factory.mktemp("site")
-    journal = Journal(folder, durable=False)
-    engine = sqlite_engine(folder / "site.sqlite")
-    metadata.create_all(engine)
-    Accounts(engine).add(ADA[0], password_hash, Role.WRITE)
-    with Site(journal, Health(), free_port(), engine=engine) as site:
+    home = Home(tmp_path_factory.mktemp("site"))
+    metadata.create_all(home.engine)
+    Accounts(home.engine).add(ADA[0], password_hash, Role.WRITE)
+    with Site(home.journal, home.health, free_port(), engine=home.engine) as site:
         yield site.wait()
-    engine.dispose()
-    journal.close()
+    home.close()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

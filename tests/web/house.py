@@ -6,37 +6,33 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 
-from cw_mqtt.config.settings import DatabaseSettings
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
 from cw_mqtt.model import Role
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
-from cw_mqtt.store.engine import make_engine, transaction
+from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.tables import measures, sensors
 from cw_mqtt.store.writer import prepare_database
-from tests.settings import NIGHT_CONTRACT, settings
+from tests.home import Home
+from tests.settings import NIGHT_CONTRACT
 from tests.web.site import ADA, NOW_TS, Site
 
 FORM = urlencode({"login": ADA[0], "password": ADA[1]})
 AS_JSON = {"Content-Type": "application/json"}  # what the known clients call their forms
 
 
-class House:
+class House(Home):
     """The server, its database with one contract, and as many sensors as tests ask for."""
 
     def __init__(self, folder: Path, url: str | None, port: int, password_hash: str) -> None:
-        self.settings = settings(folder, providers=[NIGHT_CONTRACT])
-        self.engine = make_engine(DatabaseSettings(url=url), folder)
+        super().__init__(folder, url, providers=[NIGHT_CONTRACT])
         prepare_database(self.engine, self.settings, NOW_TS)
         Accounts(self.engine).add(ADA[0], password_hash, Role.WRITE)
         self.night = False
-        self._journal = Journal(folder, durable=False)
         self.site = Site(
-            self._journal,
-            Health(),
+            self.journal,
+            self.health,
             port,
             engine=self.engine,
             archive=Archive(self.engine, self.settings, lambda: NOW_TS),
@@ -46,8 +42,7 @@ class House:
 
     def close(self) -> None:
         self.site.stop()
-        self._journal.close()
-        self.engine.dispose()
+        super().close()
 
     def sensor(self) -> int:
         """The id of a new sensor."""
@@ -63,10 +58,6 @@ class House:
                 row = {"sensor_id": sensor, "timestamp": ts, "value": w, "night_rate": night}
                 added += connection.execute(insert(measures).values(row)).inserted_primary_key
         return added
-
-    def tell(self, statement: str) -> None:
-        with transaction(self.engine) as connection:
-            connection.execute(text(statement))
 
     def get(self, path: str, status: int = 200) -> Any:
         """What a GET with Basic answers."""

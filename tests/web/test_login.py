@@ -411,7 +411,7 @@ def test_no_secret_is_logged_or_stored_as_it_is(
     own_site.call("/api/time", None, headers=bearer(token))
     own_site.call("/api/time", None, headers=bearer(token + "x"))
 
-    kept = b"".join(file.read_bytes() for file in tmp_path.glob("site.sqlite*"))
+    kept = b"".join(file.read_bytes() for file in tmp_path.glob("citizenwatt.sqlite*"))
     secrets = [ADA[1], browser.cookie.partition("=")[2], token]
     assert [s for s in secrets if s in caplog.text or s.encode() in kept] == []
     assert key_hash(token).encode() in kept
