@@ -6,28 +6,29 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
 from cw_mqtt.config.load import format_mistakes, load_settings
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import BridgeError, ResourceAwayError, SettingsError
+from cw_mqtt.journal import Journal
 from cw_mqtt.model import Event
 
 log = logging.getLogger(__name__)
 
 # `stat` and no notification: those do not come through a container's mount of a single file.
 LOOK_EVERY_S = 1.0
-OLD_ONES_GO_ON = "the old settings go on"
 
 Stamp = tuple[int, int, int] | None
 
 
 class SettingsWatch:
-    """Starts the bridge again when config.yaml has changed and is right (a `stages.Service`).
+    """Has the bridge begin anew when config.yaml has changed and is right (a `stages.Service`).
 
-    `tell` takes what happened, `restart` must end the process in order and begin it anew. While
-    a changed file is wrong, the stage waits, and its reason has every mistake.
+    `tell` takes what happened, `begin_anew` the settings to go on with. While a changed file is
+    wrong, the stage waits, and its reason has every mistake. It outlives the stages that it ends.
     """
 
     name = "settings"
@@ -38,24 +39,26 @@ class SettingsWatch:
         path: Path,
         settings: Settings,
         tell: Callable[[Event], None],
-        restart: Callable[[], None],
+        begin_anew: Callable[[Settings], None],
     ) -> None:
-        self._path = path
+        self._path = path.absolute()
         self._settings = settings
         self._tell = tell
-        self._restart = restart
-        self._taken = self._seen = stamp(path)
+        self._begin_anew = begin_anew
+        self._taken: Stamp = None  # the file may have changed since these settings were read
+        self._seen: Stamp = None
         self._told: Stamp = None
+        self._problem = ""
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Look at the file each second until `stopping`.
 
         Raises `ResourceAwayError` while the file is wrong.
         """
-        self._look(stopping)
+        self._look()
         works()
         while not stopping.wait(LOOK_EVERY_S):
-            self._look(stopping)
+            self._look()
 
     def wake(self) -> None:
         """Nothing to do: `serve` waits for `stopping` itself."""
@@ -64,34 +67,37 @@ class SettingsWatch:
         """Take the file up as if it had just been saved."""
         self._taken = None
 
-    def _look(self, stopping: threading.Event) -> None:
+    def refuse(self, before: Settings, error: BridgeError) -> None:
+        """Go on with the settings before: what was to begin could not, until the file changes."""
+        self._settings, self._problem = before, refusal(error)
+        self._tell(Event("config_refused", time.time(), text=str(error)))
+
+    def _look(self) -> None:
         now = stamp(self._path)
         if now == self._taken:
+            if self._problem:
+                raise ResourceAwayError(self._problem)
             return
         if now != self._seen:  # it may still be being written
             self._seen = now
             return
         try:
-            changed = sorted(differences(self._settings, self._checked()))
+            new = self._checked()
         except BridgeError as error:
             self._say("config_refused", now, str(error))
             raise ResourceAwayError(refusal(error)) from error
-        self._taken = now
+        changed = ", ".join(sorted(differences(self._settings, new)))
+        self._taken, self._problem, self._settings = now, "", new
         if changed:
-            log.info("%s: taking up %s", self._path, ", ".join(changed))
-            self._say("config_reloaded", now, ", ".join(changed))
-            stopping.wait(LOOK_EVERY_S)  # so that it is told before the connection ends
-            self._restart()
+            log.info("%s: taking up %s", self._path, changed)
+            self._say("config_reloaded", now, changed)
+            self._begin_anew(new)
 
     def _checked(self) -> Settings:
         """The settings in the file, as far as can be told able to run."""
         settings = load_settings(self._path)
-        try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResourceAwayError(
-                f"data_dir: cannot use {settings.data_dir}: {error.strerror}"
-            ) from error
+        if settings.data_dir != self._settings.data_dir:
+            Journal(settings.data_dir).close()
         return settings
 
     def _say(self, kind: str, now: Stamp, text: str) -> None:
@@ -104,8 +110,8 @@ class SettingsWatch:
 def refusal(error: BridgeError) -> str:
     """Why a file is not taken up, with the place of each mistake."""
     if isinstance(error, SettingsError):
-        return format_mistakes(error, OLD_ONES_GO_ON)
-    return f"{error}; {OLD_ONES_GO_ON}"
+        return format_mistakes(error, "the old settings go on")
+    return f"{error}; the old settings go on"
 
 
 def stamp(path: Path) -> Stamp:
@@ -133,4 +139,4 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             known_as = getattr(each, "slug", None) or getattr(each, "name", place)
             yield from flat(each, f"{name}[{known_as}]")
     else:
-        yield name, value
+        yield name, str(value) if isinstance(value, ZoneInfo) else value

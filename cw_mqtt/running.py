@@ -2,14 +2,14 @@
 
 import hashlib
 import logging
-import os
-import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 import cherrypy
 from sqlalchemy import Engine
@@ -19,9 +19,11 @@ from cw_mqtt.acquire.ports import make_receiver
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.config.load import warnings
 from cw_mqtt.config.settings import MqttSettings, Settings, WebSettings
+from cw_mqtt.errors import BridgeError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.keys import fingerprint
+from cw_mqtt.logs import set_up_logs
 from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.model import Event
 from cw_mqtt.reloading import SettingsWatch
@@ -33,48 +35,51 @@ from cw_mqtt.store.schema import HEAD
 from cw_mqtt.store.tokens import Tokens
 from cw_mqtt.store.writer import DatabaseWriter
 
+if TYPE_CHECKING:
+    from cw_mqtt.publish.service import MqttPublisher
+
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 200
-BEGIN_ANEW = signal.SIGUSR1
-SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, BEGIN_ANEW}
+
+# what to run next, None for nothing; a signal may put something in at any moment
+Wishes = SimpleQueue[Settings | None]
 
 
-def run(settings: Settings, folder: Path, watched: Path | None = None) -> bool:
+def run(settings: Settings, folder: Path, watched: Path | None = None) -> None:
     """Run the bridge until a signal ends it; paths of ports are meant from `folder`.
 
-    `watched` is the file of these settings, to be taken up when it changes.
-    Returns whether the bridge is to be started again, as a request or changed settings want it.
+    `watched` is the file of these settings. When it changes, all stages end in order and others
+    begin in this same process: a new one would meet another folder, environment or modules.
     Raises `InUseError` when another process holds the journal, `ResourceAwayError` when
     `data_dir` cannot be used, `UsageError` for a port of no known kind; after that, nothing but
     a signal ends it.
     """
-    health = Health()
-    health.show("timezone", value=str(settings.timezone))
-    journal = Journal(settings.data_dir, durable=settings.journal.durability == "full")
-    try:
-        services = make_services(settings, folder, journal, health, watched)
-        for text in warnings(settings):
-            log.warning("%s", text)
-        log.info(
-            "cw-mqtt %s, %d sensors, time zone %s",
-            __version__,
-            len(settings.sensors),
-            settings.timezone,
-        )
-        for sensor in settings.sensors:
-            log.info("sensor %s: key %s", sensor.slug, fingerprint(sensor.key.get_secret_value()))
-        again = serve_until_signal(Stages([Stage(service, health) for service in services]))
-        log.info("stopped")
-    finally:
-        journal.close()
-    return again.is_set()
-
-
-def start_again() -> NoReturn:
-    """Become a new process of the same command, with settings read anew."""
-    logging.shutdown()
-    os.execv(sys.executable, [sys.executable, "-m", "cw_mqtt", *sys.argv[1:]])  # noqa: S606 - our own command
+    wishes: Wishes = SimpleQueue()
+    events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+    watch = SettingsWatch(watched, settings, events.append, wishes.put) if watched else None
+    bus = prepare_bus(lambda: wishes.put(None))
+    wish: Settings | None = settings
+    before: Settings | None = None
+    while wish:
+        with ExitStack() as held:
+            try:
+                stages = make_stages(wish, folder, events, watch, partial(wishes.put, wish), held)
+            except BridgeError as error:
+                if not (watch and before):
+                    raise
+                watch.refuse(before, error)
+                wish, before = before, None
+                continue
+            stages.subscribe(bus)
+            bus.start()
+            before, wish = wish, wishes.get()
+            bus.stop()
+            stages.unsubscribe(bus)
+        while wish and not wishes.empty():  # who ends it meanwhile ends it for good
+            wish = wishes.get()
+    log.info("stopped")
+    bus.exit()
 
 
 def config_hash(settings: Settings) -> str:
@@ -82,42 +87,52 @@ def config_hash(settings: Settings) -> str:
     return hashlib.sha256(settings.model_dump_json(warnings=False).encode()).hexdigest()[:12]
 
 
-def make_services(
+def make_stages(
     settings: Settings,
     folder: Path,
-    journal: Journal,
-    health: Health,
-    watched: Path | None,
-) -> list[Service]:
-    """Every service that the settings ask for, in the order in which they stop."""
-    events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+    events: deque[Event],
+    watch: SettingsWatch | None,
+    restart: Callable[[], None],
+    held: ExitStack,
+) -> Stages:
+    """A stage for all that the settings ask for, in the order in which they stop.
+
+    What is to be closed after they have stopped is `held`. Raises as `run`.
+    """
+    set_up_logs(settings.logging)
+    health = Health()
+    health.show("timezone", value=str(settings.timezone))
+    durable = settings.journal.durability == "full"
+    journal = held.enter_context(closing(Journal(settings.data_dir, durable=durable)))
     engine = make_engine(settings.database, settings.data_dir)
+    held.callback(engine.dispose)
     bridge = Bridge(settings, journal, health, events)
     keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
-    services: list[Service] = [
+    services: list[Service] = []
+    if settings.web:
+        services.append(make_web(settings.web, settings, journal, health, engine))
+    actions = {"restart": restart}
+    if watch:
+        services.append(watch)
+        actions["config/reload"] = watch.reload
+    services += [
         make_receiver(receiver, folder, keys, bridge.receive, health)
         for receiver in settings.receivers
     ]
     services.append(bridge)
-    actions = {"restart": ask_for_restart}
-    if watched:
-
-        def tell(event: Event) -> None:
-            events.append(event)
-            journal.ring()
-
-        watch = SettingsWatch(watched, settings, tell, ask_for_restart)
-        actions["config/reload"] = watch.reload
-        services.insert(0, watch)
     if settings.mqtt:
         publisher = make_publisher(
             settings.mqtt, settings, journal, health, events, bridge, actions
         )
-        services.append(publisher)
+        services.append(held.enter_context(closing(publisher)))
     services.append(DatabaseWriter(engine, settings, journal, health, bridge.load))
-    if settings.web:
-        services.insert(0, make_web(settings.web, settings, journal, health, engine))
-    return services
+    zone, count = settings.timezone, len(settings.sensors)
+    log.info("cw-mqtt %s, %d sensors, time zone %s", __version__, count, zone)
+    for sensor in settings.sensors:
+        log.info("sensor %s: key %s", sensor.slug, fingerprint(sensor.key.get_secret_value()))
+    for text in warnings(settings):
+        log.warning("%s", text)
+    return Stages([Stage(service, health) for service in services])
 
 
 def make_publisher(
@@ -128,7 +143,7 @@ def make_publisher(
     events: deque[Event],
     bridge: Bridge,
     actions: Mapping[str, Callable[[], None]],
-) -> Service:
+) -> "MqttPublisher":
     """The MQTT stage; imported here, since a bridge without a broker does not need it."""
     from cw_mqtt.publish.service import MqttPublisher
 
@@ -169,28 +184,12 @@ def make_web(
     )
 
 
-def ask_for_restart() -> None:
-    """Stop in order and begin anew; for any thread, since the bus is stopped by the main one."""
-    os.kill(os.getpid(), BEGIN_ANEW)
+def prepare_bus(end: Callable[[], None]) -> Any:
+    """CherryPy's bus, on which signals call `end`, and do nothing in their own time.
 
-
-def serve_until_signal(stages: Stages) -> threading.Event:
-    """Run stages on CherryPy's bus until SIGTERM, Ctrl+C or `ask_for_restart`.
-
-    The answer is set if it is to begin anew. Who ends it meanwhile ends it for good.
+    A signal may come at any moment, while the bus starts or stops too.
     """
     bus: Any = cherrypy.engine
-    again = threading.Event()
-
-    def end() -> None:
-        again.clear()
-        bus.exit()
-
-    def begin_anew() -> None:
-        if bus.state == bus.states.STARTED:
-            again.set()
-            bus.exit()
-
     bus.autoreload.unsubscribe()
     cherrypy.server.unsubscribe()  # the web stage listens by itself, so that it may try again
     cherrypy.config.update({"checker.on": False})
@@ -201,19 +200,7 @@ def serve_until_signal(stages: Stages) -> threading.Event:
         # not as KeyboardInterrupt, of which a second one would break off the stop
         "SIGINT": end,
         # a terminal that is closed takes what runs in it along; a service goes on
-        "SIGHUP": end if on_terminal() else bus.graceful,
-        BEGIN_ANEW.name: begin_anew,
+        "SIGHUP": end if sys.stdin and sys.stdin.isatty() else bus.graceful,
     }
     bus.signal_handler.subscribe()
-    stages.subscribe(bus)
-    # a signal that came while the bus starts would end the process at once, with code 70
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    bus.start()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    bus.block(interval=0.5)
-    return again
-
-
-def on_terminal() -> bool:
-    """Whether a person started this in a terminal."""
-    return sys.stdin is not None and sys.stdin.isatty()
+    return bus

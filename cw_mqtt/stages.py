@@ -133,6 +133,11 @@ class Stages:
         bus.subscribe("start", self.start)
         bus.subscribe("stop", self.stop, priority=60)
 
+    def unsubscribe(self, bus: Any) -> None:
+        """Leave the bus to others."""
+        bus.unsubscribe("start", self.start)
+        bus.unsubscribe("stop", self.stop)
+
     def start(self) -> None:
         """Start the last of the path first, so that nobody hands over to nobody."""
         for stage in reversed(self._stages):

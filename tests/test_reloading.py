@@ -1,9 +1,10 @@
 """Settings that change while the bridge runs: as values, and in the running program."""
 
 import json
-import os
-import signal
+import shutil
+import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,21 @@ import pytest
 
 from cw_mqtt import reloading
 from cw_mqtt.config.load import load_settings
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.errors import InUseError, ResourceAwayError
+from cw_mqtt.journal import Journal
 from cw_mqtt.model import Event
 from cw_mqtt.reloading import SettingsWatch, differences
 from tests.command import write_config
 from tests.end_to_end.process import Bridge, Subscriber
 from tests.mosquitto import Broker
+from tests.program import HOST, free_port
 from tests.settings import NIGHT_CONTRACT, SENSOR, settings
 from tests.waiting import wait_until
 
 LOOK_EVERY_S = 0.01
+BEGINNINGS = 8
+SIMULATED = {"receivers": [{"name": "hall", "port": "simulated:"}]}
 OTHER_KEY = "ffeeddccbbaa99887766554433221100"
 
 
@@ -30,10 +36,10 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.path = write_config(folder)
         self.events: list[Event] = []
-        self.restarts = 0
+        self.taken: list[Settings] = []
         self.stopping = threading.Event()
         self.watch = SettingsWatch(
-            self.path, load_settings(self.path), self.events.append, self._restart
+            self.path, load_settings(self.path), self.events.append, self._take
         )
 
     def save(self, **changes: Any) -> None:
@@ -44,8 +50,8 @@ class Watched:
         threading.Timer(50 * LOOK_EVERY_S, self.stopping.set).start()
         self.watch.serve(self.stopping, lambda: None)
 
-    def _restart(self) -> None:
-        self.restarts += 1
+    def _take(self, settings: Settings) -> None:
+        self.taken.append(settings)
         self.stopping.set()
 
 
@@ -60,7 +66,7 @@ def test_a_changed_file_that_is_right_is_taken_up(watched: Watched) -> None:
 
     watched.look()
 
-    assert watched.restarts == 1
+    assert [str(settings.timezone) for settings in watched.taken] == ["Europe/London"]
     assert [(e.type, e.text) for e in watched.events] == [("config_reloaded", "timezone")]
 
 
@@ -73,7 +79,7 @@ def test_a_file_that_is_wrong_is_refused_and_the_bridge_goes_on(
     with pytest.raises(ResourceAwayError, match="the old settings go on"):
         watched.look()
 
-    assert watched.restarts == 0
+    assert watched.taken == []
     assert [event.type for event in watched.events] == ["config_refused"]
 
 
@@ -94,7 +100,34 @@ def test_a_file_that_says_the_same_changes_nothing(watched: Watched) -> None:
 
     watched.look()
 
-    assert (watched.restarts, watched.events) == (0, [])
+    assert (watched.taken, watched.events) == ([], [])
+
+
+def test_a_data_dir_that_another_process_holds_is_refused(watched: Watched, tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "taken")):
+        watched.save(data_dir=str(tmp_path / "taken"))
+
+        with pytest.raises(ResourceAwayError, match="the old settings go on"):
+            watched.look()
+
+    assert watched.taken == []
+
+
+def test_what_could_not_begin_is_told_until_the_file_changes(watched: Watched) -> None:
+    before = load_settings(watched.path)
+    watched.save(timezone="Europe/London")
+    watched.look()
+
+    watched.watch.refuse(before, ResourceAwayError("the disk is full"))
+    watched.stopping.clear()
+    with pytest.raises(ResourceAwayError, match="the disk is full; the old settings go on"):
+        watched.look()
+    watched.save(timezone="Asia/Tokyo")
+    watched.look()
+
+    assert [str(settings.timezone) for settings in watched.taken] == ["Europe/London", "Asia/Tokyo"]
+    kinds = [event.type for event in watched.events]
+    assert kinds == ["config_reloaded", "config_refused", "config_reloaded"]
 
 
 def test_differences_are_named_and_never_shown() -> None:
@@ -109,11 +142,7 @@ def test_differences_are_named_and_never_shown() -> None:
 
 
 def test_a_running_bridge_takes_up_what_is_saved(tmp_path: Path, broker: Broker) -> None:
-    shared = {
-        "receivers": [{"name": "hall", "port": "simulated:"}],
-        "mqtt": {"host": broker.host, "port": broker.port},
-    }
-    bridge = Bridge(tmp_path, shared)
+    bridge = Bridge(tmp_path, {**SIMULATED, "mqtt": {"host": broker.host, "port": broker.port}})
     bridge.start()
     wait_until(lambda: bridge.works("mqtt", "settings"))
     pid, started = bridge.pid, bridge.health()["started"]
@@ -125,6 +154,7 @@ def test_a_running_bridge_takes_up_what_is_saved(tmp_path: Path, broker: Broker)
     wait_until(lambda: "prot: unknown" in (reason(bridge) or ""))
     config.write_text(json.dumps(right | {"energy": {"max_gap_s": 100}}))
     wait_until(lambda: report(bridge).get("started", started) != started)
+    wait_until(lambda: len(events.messages) >= 2)
 
     assert bridge.pid == pid
     assert "config_refused" in events.messages[0][1]
@@ -134,15 +164,71 @@ def test_a_running_bridge_takes_up_what_is_saved(tmp_path: Path, broker: Broker)
     bridge.stop()
 
 
-def test_who_ends_the_bridge_while_it_begins_anew_ends_it_for_good(tmp_path: Path) -> None:
-    bridge = Bridge(tmp_path, {"receivers": [{"name": "hall", "port": "simulated:"}]})
+def test_every_setting_is_taken_up_wherever_the_bridge_was_started(tmp_path: Path) -> None:
+    gone, moved, port = tmp_path / "gone", tmp_path / "moved", free_port()
+    (gone / "cw_mqtt").mkdir(parents=True)
+    (gone / "cw_mqtt" / "__init__.py").write_text("raise SystemExit('not this one')")
+    bridge = Bridge(tmp_path, SIMULATED, cwd=gone)
     bridge.start()
-    wait_until(lambda: bridge.works("settings"))
+    config = tmp_path / "config.yaml"
+    right = json.loads(config.read_text())
+    changed = {
+        "data_dir": str(moved),
+        "timezone": "Asia/Tokyo",
+        "web": {"host": HOST, "port": port},
+        "logging": {"format": "json"},
+    }
 
-    os.kill(bridge.pid, signal.SIGUSR1)
+    shutil.rmtree(gone)
+    config.write_text(json.dumps(right | changed))
+    old_port, bridge.port = bridge.port, port
+    wait_until(lambda: report(bridge).get("timezone") == "Asia/Tokyo")
+
+    Journal(tmp_path / "data").close()
+    with pytest.raises(InUseError):
+        Journal(moved)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, old_port))
+    bridge.stop()
+    assert json.loads(bridge.log_file.read_text().splitlines()[-1])["message"] == "stopped"
+
+
+def test_what_was_opened_is_closed_before_all_begins_anew(tmp_path: Path, broker: Broker) -> None:
+    mqtt = {"host": broker.host, "port": broker.port, "allow_requests": ["restart"]}
+    bridge = Bridge(tmp_path, {**SIMULATED, "mqtt": mqtt})
+    bridge.start()
+    wait_until(lambda: bridge.works("mqtt", "database", "web"))
+    somebody = Subscriber(broker.host, broker.port, "citizenwatt/bridge/response/restart")
+    before = descriptors_and_threads(bridge)
+
+    for connections in range(2, 2 + BEGINNINGS):
+        somebody.publish("citizenwatt/bridge/request/restart", "")
+        wait_until(lambda: bridge.log_file.read_text().count("connected to") == connections)  # noqa: B023
+
+    # a connection that was just closed may linger for a moment
+    wait_until(lambda: descriptors_and_threads(bridge) == before)
+    assert bridge.works("mqtt", "database", "web")
+    somebody.close()
+    bridge.stop()
+    assert bridge.exit_code == 0
+
+
+def test_who_ends_the_bridge_while_it_begins_anew_ends_it_for_good(tmp_path: Path) -> None:
+    bridge = Bridge(tmp_path, SIMULATED)
+    bridge.start()
+    config = tmp_path / "config.yaml"
+
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"timezone": "Asia/Tokyo"}))
+    wait_until(lambda: "taking up timezone" in bridge.log_file.read_text())
     bridge.stop()
 
+    assert bridge.exit_code == 0
     assert report(bridge) == {}
+
+
+def descriptors_and_threads(bridge: Bridge) -> tuple[int, int]:
+    process = Path(f"/proc/{bridge.pid}")
+    return len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
 
 
 def reason(bridge: Bridge) -> str | None:

@@ -73,19 +73,15 @@ def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
     It starts in any order with its neighbours: a receiver, broker or database that is away is
     waited for. The page at port 8080 and its /health say how each of them is.
     """
-    from cw_mqtt.logs import set_up_logs
-
     settings, folder = load(config)
-    set_up_logs(settings.logging)
     if demo_when_simulated and all(r.port == "simulated:" for r in settings.receivers):
         from cw_mqtt.tools.demo import run_demo
 
         run_demo(settings, folder, timedelta())
         return
-    from cw_mqtt.running import run, start_again
+    from cw_mqtt.running import run
 
-    if run(settings, folder, find_config(config)):
-        start_again()
+    run(settings, folder, find_config(config))
 
 
 @main.command("demo")

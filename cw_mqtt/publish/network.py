@@ -33,6 +33,11 @@ class NetworkBell(Bell):
         self._listening.settimeout(0)
         self._ringing.settimeout(0)
 
+    def close(self) -> None:
+        """Let go of its two ends; it is not rung again."""
+        self._listening.close()
+        self._ringing.close()
+
     def fileno(self) -> int:
         """What `select` needs."""
         return self._listening.fileno()

@@ -87,6 +87,10 @@ class MqttPublisher:
         """Let a waiting `serve` go on."""
         self._bell.ring()
 
+    def close(self) -> None:
+        """Let go of what it holds while it waits; after its end."""
+        self._bell.close()
+
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Connect, publish until `stopping` is set, and say goodbye.
 

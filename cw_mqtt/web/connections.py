@@ -163,6 +163,7 @@ class HttpServer(Server):
             timeout=CALLER_TIMEOUT_S,
         )
         self.shutdown_timeout = 0.3
+        vars(logging)["statistics"].clear()  # there cheroot would keep each server for ever
 
     def bind(self, family: int, type: int, proto: int = 0) -> object:  # noqa: A002 - its name there
         """Keep why the system refused: `prepare` raises an error that only quotes it."""

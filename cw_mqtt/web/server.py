@@ -67,7 +67,6 @@ class WebServer:
             lambda: "night" if is_night(int(clock())) else "day",
         )
         self._settings = settings
-        # One for life: cheroot notes each server in a module of its own and never forgets it.
         self._server = HttpServer((settings.host, settings.port), application(pages))
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:

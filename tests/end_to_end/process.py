@@ -55,7 +55,7 @@ class Board:
 class Bridge(Program):
     """`cw-mqtt run` with settings of its own; it is started when its web page answers."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], **run_as: Any) -> None:
         port = free_port()
         settings = {
             "timezone": "Europe/Paris",
@@ -66,7 +66,7 @@ class Bridge(Program):
         }
         config = folder / "config.yaml"
         config.write_text(json.dumps(settings))  # JSON is YAML
-        super().__init__([CW_MQTT, "--config", config, "run"], folder, port)
+        super().__init__([CW_MQTT, "--config", config, "run"], folder, port, **run_as)
 
     def kill(self) -> None:
         """End it at once, as the system does when memory runs out."""
