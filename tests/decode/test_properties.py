@@ -15,15 +15,18 @@ from hypothesis import strategies as st
 
 from cw_mqtt.model import BLOCK_SIZE, Chunk
 from cw_mqtt.simulate.firmware import SensorFirmware, receiver_line
+from tests.amounts import amount
 from tests.packets import KEY, START_TS
 from tests.simulation.house import Listener
 
 PERIOD_S = 8.192
 GOOD_BEFORE, GOOD_AFTER = 4, 3
-GARBAGE_BYTES = 20_000
+GARBAGE_BYTES = amount(4_000, torture=20_000)
 MOST_GROWTH_BYTES = 10_000
 MOST_HELD = 8
-a_few = settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+a_few = settings(
+    max_examples=amount(15, torture=600), suppress_health_check=list(HealthCheck), deadline=None
+)
 
 position = st.integers(0, BLOCK_SIZE - 1)
 edit = st.one_of(

@@ -10,12 +10,13 @@ from itertools import pairwise
 import pytest
 from Crypto.Cipher import AES
 
+from tests.amounts import amount
 from tests.end_to_end.process import SQLITE_ONLY, Board, Subscriber, rows
 from tests.packets import KEY
 from tests.waiting import wait_until
 
 PERIOD_S = 0.05
-KILLS = {"sqlite": 24, "postgresql": 12}
+KILLS = {"sqlite": amount(5, torture=200), "postgresql": amount(3, torture=100)}
 
 
 class Sensor(threading.Thread):

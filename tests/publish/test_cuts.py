@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import random
 import time
 
@@ -10,17 +9,16 @@ import pytest
 
 from cw_mqtt.health import resident_mb
 from cw_mqtt.publish.service import MqttPublisher
+from tests.amounts import amount
 from tests.publish.doorman import Doorman
 from tests.publish.house import House
 from tests.publish.observer import Observer
 from tests.waiting import wait_until
 
-CUTS = int(os.environ.get("CW_MQTT_CUTS", "50"))
+CUTS = amount(20, torture=1000)
 WARM_UP = 20
 MOST_GROWTH_MB = 3.0
 REQUEST, RESPONSE = (f"citizenwatt/bridge/{what}/health_check" for what in ("request", "response"))
-
-pytestmark = pytest.mark.timeout(120 + 2 * CUTS)
 
 
 def ask(observer: Observer, transaction: int) -> bool:

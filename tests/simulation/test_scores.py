@@ -10,11 +10,16 @@ import pytest
 from cw_mqtt.simulate.air import Signal
 from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware, TaggedFirmware
+from tests.amounts import amount
 from tests.packets import KEY, OTHER_KEY, START_TS
 from tests.settings import SENSOR
-from tests.simulation.house import Listener, Scene, fuzzed, on_the_air, sensor
+from tests.simulation.house import FORGED_AT_ONCE, Listener, Scene, fuzzed, on_the_air, sensor
 from tests.simulation.scoring import Score, accepted_by_2014_rule, accepted_readings, score
 
+SOME = amount(1000, torture=3000)
+FORGED = amount(20_000, torture=200_000)
+MANY = amount(3000, torture=30_000)
+SEEDS = amount([1], torture=[1, 2, 3])
 FIVE_MINUTES_S = 300.0
 ATTIC = {**SENSOR, "slug": "attic", "name": "Attic"}
 PROMISED = {0.0: 0.999, 0.01: 0.999, 0.02: 0.999, 0.1: 0.985}
@@ -36,15 +41,15 @@ def judged(
 def test_honest_packets_are_accepted_and_hostile_ones_are_not(listener, loss, lines):
     cable = Cable("hall", Random(1), lines=lines)
 
-    result = judged(listener, Scene(loss=loss, hostile=True), cable=cable)
+    result = judged(listener, Scene(MANY, loss, hostile=True, reboot_every=MANY // 12), cable=cable)
 
-    assert result.hostile > 90_000
+    assert result.hostile > 3 * MANY
     assert result.share >= PROMISED[loss], result
     assert result.deceived == 0, result
 
 
-@pytest.mark.parametrize("hostile", [False, True])
-@pytest.mark.parametrize("loss", [0.0, 0.01, 0.02, 0.1])
+@pytest.mark.parametrize("hostile", amount([False], torture=[False, True]))
+@pytest.mark.parametrize("loss", amount([0.02], torture=[0.0, 0.01, 0.02, 0.1]))
 def test_the_promise_holds_for_other_seeds(listener: Listener, loss: float, hostile: bool):
     result = judged(listener, Scene(3000, loss, hostile, seed=2, reboot_every=1000))
 
@@ -54,13 +59,13 @@ def test_the_promise_holds_for_other_seeds(listener: Listener, loss: float, host
 
 @pytest.mark.parametrize("loss", [0.2, 0.5])
 def test_nothing_hostile_is_accepted_however_much_is_lost(listener: Listener, loss: float):
-    result = judged(listener, Scene(5000, loss, hostile=True, reboot_every=500))
+    result = judged(listener, Scene(SOME, loss, hostile=True, reboot_every=SOME // 10))
 
     assert result.accepted >= 0.98 * result.provable, result
     assert result.deceived == 0, result
 
 
-@pytest.mark.parametrize("hostile", [False, True])
+@pytest.mark.parametrize("hostile", amount([True], torture=[False, True]))
 def test_the_rule_of_2014_fails_where_ours_holds(listener: Listener, hostile: bool):
     scene = Scene(3000, 0.02, hostile, reboot_every=500)
     heard = listener.hear(on_the_air(scene, sensor(scene)))
@@ -73,7 +78,7 @@ def test_the_rule_of_2014_fails_where_ours_holds(listener: Listener, hostile: bo
 
 
 def test_replays_are_refused_across_restarts_of_the_bridge(listener: Listener):
-    scene = Scene(4000, 0.05, hostile=True, reboot_every=500)
+    scene = Scene(SOME, 0.05, hostile=True, reboot_every=SOME // 8)
     signals = list(on_the_air(scene, sensor(scene)))
 
     for start in range(0, len(signals), 500):
@@ -86,15 +91,15 @@ def test_replays_are_refused_across_restarts_of_the_bridge(listener: Listener):
 
 
 def test_packets_that_prove_themselves_need_no_neighbour(listener: Listener):
-    result = judged(listener, Scene(3000, 0.1, hostile=True, reboot_every=500), TaggedFirmware)
+    result = judged(listener, Scene(SOME, 0.1, hostile=True, reboot_every=500), TaggedFirmware)
 
     assert result.share >= 0.999, result
     assert result.deceived == 0, result
 
 
-@pytest.mark.parametrize("period_s", [8.192 * 0.9, 8.192 * 1.1, 1.0, 60.0])
+@pytest.mark.parametrize("period_s", amount([1.0, 60.0], torture=[7.4, 9.0, 1.0, 60.0]))
 def test_the_period_is_learned_and_not_assumed(listener: Listener, period_s: float):
-    scene = Scene(2000, 0.02, hostile=True, reboot_every=500, period_s=period_s, drift=0.1)
+    scene = Scene(SOME, 0.02, hostile=True, reboot_every=500, period_s=period_s, drift=0.1)
 
     result = judged(listener, scene)
 
@@ -106,7 +111,7 @@ def test_the_period_is_learned_and_not_assumed(listener: Listener, period_s: flo
 def test_a_bad_cable_costs_only_the_packets_that_it_spoils(listener: Listener, lines: bool):
     cable = Cable("hall", Random(1), share=0.05, lines=lines)  # two faults of five are fatal
 
-    result = judged(listener, Scene(3000, hostile=True, reboot_every=500), cable=cable)
+    result = judged(listener, Scene(SOME, hostile=True, reboot_every=500), cable=cable)
 
     assert result.accepted >= ALMOST_ALL * result.provable, result
     assert result.deceived == 0, result
@@ -114,7 +119,7 @@ def test_a_bad_cable_costs_only_the_packets_that_it_spoils(listener: Listener, l
 
 def test_two_households_of_different_keys_do_not_disturb_each_other(make_listener):
     listener = make_listener(sensors=[SENSOR, {**ATTIC, "key": OTHER_KEY.hex()}])
-    scene = Scene(2000, 0.02, hostile=True, reboot_every=500)
+    scene = Scene(SOME, 0.02, hostile=True, reboot_every=500)
     attic = sensor(scene, "attic", key=OTHER_KEY, start_ts=START_TS + 3)
 
     heard = listener.hear(on_the_air(scene, merge(sensor(scene), attic)))
@@ -124,10 +129,10 @@ def test_two_households_of_different_keys_do_not_disturb_each_other(make_listene
     assert not any(r.deceived for r in results.values()), results
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_two_sensors_under_one_key_are_told_apart(make_listener, seed: int):
     listener = make_listener(sensors=[SENSOR, ATTIC])
-    scene = Scene(1200, 0.02, hostile=True, seed=seed, reboot_every=500)
+    scene = Scene(SOME, 0.02, hostile=True, seed=seed, reboot_every=500)
 
     heard = listener.hear(on_the_air(scene, with_second(scene, "attic")))
 
@@ -137,9 +142,9 @@ def test_two_sensors_under_one_key_are_told_apart(make_listener, seed: int):
 
 
 @pytest.mark.parametrize("hostile", [False, True])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_neighbour_under_the_same_key_is_no_part_of_the_household(listener, seed, hostile):
-    scene = Scene(2000, 0.02, hostile, seed=seed, reboot_every=500)
+    scene = Scene(SOME, 0.02, hostile, seed=seed, reboot_every=500)
 
     heard = listener.hear(on_the_air(scene, with_second(scene, "neighbour")))
 
@@ -149,12 +154,12 @@ def test_a_neighbour_under_the_same_key_is_no_part_of_the_household(listener, se
 
 
 def test_forged_packets_are_never_accepted_and_mute_nobody(listener: Listener):
-    scene = Scene(packets=2501, loss=0.02, reboot_every=500)
+    scene = Scene(FORGED // FORGED_AT_ONCE + 1, loss=0.02, reboot_every=100)
 
     heard = listener.hear(fuzzed(scene, sensor(scene)), Cable("hall", Random(1), lines=True))
 
     result = score(heard, accepted_readings(listener.counting()))
-    assert result.hostile == 200_000
+    assert result.hostile == FORGED
     assert result.accepted >= ALMOST_ALL * result.provable, result
     assert result.deceived == 0, result
 

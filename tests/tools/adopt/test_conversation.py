@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cw_mqtt.config.load import load_settings
+from tests.amounts import amount
 from tests.command import call
 from tests.old_base import (
     OTHER_VARIANT,
@@ -18,7 +19,7 @@ from tests.old_base import (
     tell,
 )
 
-MILLION = 1_000_000
+MEASURES = amount(20_000, torture=1_000_000)
 COLUMNS = (
     "SELECT table_name, column_name, data_type FROM information_schema.columns "
     "WHERE table_schema = 'public' ORDER BY 1, 2"
@@ -27,14 +28,14 @@ DOCUMENTATION = (Path(__file__).parents[3] / "docs" / "adopt.md").read_text()
 
 
 @pytest.mark.parametrize("variant", [PLAIN_VARIANT, OTHER_VARIANT], ids=["plain", "other"])
-def test_a_million_measures_are_adopted_in_place_as_they_are(config, postgres_url, variant):
-    make_old_base(postgres_url, MILLION, variant)
+def test_many_measures_are_adopted_in_place_as_they_are(config, postgres_url, variant):
+    make_old_base(postgres_url, MEASURES, variant)
     before = checksums(postgres_url)
 
     result = adopt(config, "--database", postgres_url, "--yes")
 
     assert result.exit_code == 0, result.stderr
-    assert "Done: 1,000,000 measures before, 1,000,000 after." in result.stdout
+    assert f"Done: {MEASURES:,} measures before, {MEASURES:,} after." in result.stdout
     assert checksums(postgres_url) == before
     types = "SELECT data_type FROM information_schema.columns WHERE column_name = 'timestamp'"
     assert set(ask(postgres_url, types)) == {("bigint",)}
