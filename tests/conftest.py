@@ -23,6 +23,7 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
 
+LATIN1 = "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
 database_numbers = itertools.count(1)
 
 
@@ -77,6 +78,15 @@ def postgres_url(shared_postgres: PostgresServer) -> Iterator[str]:
     """The URL of a fresh empty database."""
     name = f"test_{next(database_numbers)}"
     shared_postgres.execute(f"CREATE DATABASE {name}")
+    yield shared_postgres.database_url(name)
+    shared_postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def latin1_url(shared_postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh empty database that holds the characters of LATIN1 alone."""
+    name = f"test_{next(database_numbers)}"
+    shared_postgres.execute(f"CREATE DATABASE {name} {LATIN1}")
     yield shared_postgres.database_url(name)
     shared_postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -40,6 +40,9 @@ from cw_mqtt.config.values import (
 )
 
 Text = Annotated[str, Field(min_length=1), expected("a text")]
+Name = Annotated[
+    str, Field(min_length=1, max_length=255), expected("a text of at most 255 characters")
+]
 Host = Annotated[
     str, AfterValidator(parse_host), expected("a host name or an address, without a port")
 ]
@@ -98,7 +101,7 @@ class SensorSettings(Section):
     """One sensor; `availability_timeout_s` None is auto, `receivers` None is any."""
 
     slug: Annotated[Text, AfterValidator(parse_slug)]
-    name: Text
+    name: Name
     key: Key
     previous_keys: tuple[Key, ...] = ()
     format: Literal["auto", "v1", "v1.1"] = "auto"
@@ -259,7 +262,7 @@ class PriceSettings(Section):
 class ProviderSettings(Section):
     """The prices of one electricity contract, `since` that day (None: always)."""
 
-    name: Text
+    name: Name
     since: Annotated[date | None, expected("a day such as 2025-02-01")] = Field(
         default=None, alias="from"
     )

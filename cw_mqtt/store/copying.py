@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, Select, Table, insert, inspect, selec
 
 from cw_mqtt.errors import ResourceAwayError, UsageError
 from cw_mqtt.store.content import Content, count_rows
-from cw_mqtt.store.engine import place, snapshot, transaction
+from cw_mqtt.store.engine import UTF_8, codec_of, place, snapshot, storable, transaction
 from cw_mqtt.store.schema import bring_up_to_date, lock_out_others, revision_of
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
@@ -20,7 +20,8 @@ Progress = Callable[[int], None]  # hears how many more rows are read or written
 def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, Content]:
     """Copy every table that both know, with ids; the answer is what is in the target now.
 
-    A target that has it all already stays as it is. Raises `UsageError` when something else is
+    A target that has it all already stays as it is; one whose encoding lacks a character has the
+    substitute (`engine.storable`). Raises `UsageError` when something else is
     in the target, `ResourceAwayError` when a database is away or what arrived is not what left:
     then the target has none of it.
     """
@@ -30,7 +31,11 @@ def copy_base(source: Engine, target: Engine, progress: Progress) -> dict[str, C
         lock_out_others(written)
         queries = queries_of(read)
         if any(count_rows(written, table) for table in queries):
-            left = {table.name: contents(read, query, progress) for table, query in queries.items()}
+            codec = codec_of(written)
+            left = {
+                table.name: contents(read, query, progress, codec)
+                for table, query in queries.items()
+            }
             arrived = contents_of(written, queries, progress)
             if arrived != left:
                 raise UsageError(f"{place(target.url)} has other rows; give another place to --to")
@@ -89,16 +94,20 @@ def pieces(connection: Connection, query: Select[Any], progress: Progress) -> It
         yield list(piece)
 
 
-def as_bytes(rows: list[Any]) -> list[bytes]:
-    """Rows as `Content` takes them."""
-    return [repr(tuple(row)).encode() for row in rows]
+def as_bytes(rows: list[Any], codec: str) -> list[bytes]:
+    """Rows as `Content` takes them, with the texts that a database of this encoding has."""
+    if codec == UTF_8:
+        return [repr(tuple(row)).encode() for row in rows]
+    return [repr(storable(tuple(row), codec)).encode() for row in rows]
 
 
-def contents(connection: Connection, query: Select[Any], progress: Progress) -> Content:
-    """What a query finds."""
+def contents(
+    connection: Connection, query: Select[Any], progress: Progress, codec: str = UTF_8
+) -> Content:
+    """What a query finds, written as in a database of this encoding."""
     content = Content()
     for piece in pieces(connection, query, progress):
-        content = content.with_rows(as_bytes(piece))
+        content = content.with_rows(as_bytes(piece, codec))
     return content
 
 
@@ -113,10 +122,10 @@ def copy_table(
     read: Connection, query: Select[Any], written: Connection, table: Table, progress: Progress
 ) -> Content:
     """Copy one table; the answer is what left."""
-    content = Content()
+    content, codec = Content(), codec_of(written)
     names = [column.name for column in query.selected_columns]
     add = insert(table)
     for piece in pieces(read, query, progress):
         written.execute(add, [dict(zip(names, row, strict=True)) for row in piece])
-        content = content.with_rows(as_bytes(piece))
+        content = content.with_rows(as_bytes(piece, codec))
     return content

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from psycopg2.extensions import encodings
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
@@ -21,6 +22,7 @@ BUSY_PAUSE_S = 0.01
 # Without the later ones a connection whose other end lost its power hangs for hours; compiling
 # a query of ours takes longer than running it. Before version 12 numbers come with 15 digits.
 POSTGRES_ARGUMENTS = {
+    "client_encoding": "utf8",
     "options": "-c jit=off -c extra_float_digits=3",
     "application_name": "cw-mqtt",
     "connect_timeout": 5,
@@ -29,6 +31,8 @@ POSTGRES_ARGUMENTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+
+UTF_8 = encodings["UTF8"]
 
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 UNIQUE_VIOLATION = "23505"
@@ -55,9 +59,39 @@ def make_engine(settings: DatabaseSettings, data_dir: Path) -> Engine:
     url = make_url(settings.url).set(drivername="postgresql+psycopg2")
     if settings.password:
         url = url.set(password=settings.password.get_secret_value())
-    return create_engine(
+    engine = create_engine(
         url, connect_args=POSTGRES_ARGUMENTS, pool_pre_ping=True, hide_parameters=True
     )
+    event.listen(engine, "before_cursor_execute", write_storable, retval=True)
+    return engine
+
+
+def write_storable(
+    connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: object
+) -> tuple[str, Any]:
+    """Let no text fail that the database's encoding cannot hold: its readings would be lost."""
+    return statement, storable(parameters, codec_of(connection))
+
+
+def storable(value: Any, codec: str) -> Any:
+    """Parameters in which characters that an encoding lacks are written as `\\U0001f3e0`."""
+    if isinstance(value, str):
+        return value.encode(codec, "backslashreplace").decode(codec).replace("\0", r"\x00")
+    if isinstance(value, dict):
+        return {name: storable(each, codec) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(storable(each, codec) for each in value)
+    return value
+
+
+def codec_of(connection: Connection) -> str:
+    """Python's name for the encoding of a database."""
+    if connection.dialect.name == "sqlite":
+        return UTF_8
+    raw: Any = connection.connection.dbapi_connection
+    encoding = raw.info.parameter_status("server_encoding")
+    # SQL_ASCII is no encoding: it keeps any bytes, which are ours then
+    return UTF_8 if encoding in (None, "SQL_ASCII") else encodings.get(encoding, "ascii")
 
 
 def sqlite_engine(path: Path) -> Engine:

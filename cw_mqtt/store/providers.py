@@ -6,7 +6,8 @@ from datetime import date
 from sqlalchemy import Connection, insert, update
 
 from cw_mqtt.config.settings import ProviderSettings
-from cw_mqtt.store.sensors import electricity
+from cw_mqtt.store.engine import codec_of, storable
+from cw_mqtt.store.sensors import LONGEST_NAME, electricity
 from cw_mqtt.store.tables import providers
 
 Columns = dict[str, str | float]
@@ -25,12 +26,13 @@ def write_providers(
     connection.execute(update(providers).values(current=0))
     for name in dict.fromkeys(contract.name for contract in contracts):
         row = provider_row([contract for contract in contracts if contract.name == name], today)
+        stored = storable(name, codec_of(connection))[:LONGEST_NAME]
         changed = connection.execute(
-            update(providers).where(providers.c.name == name).values(**row)
+            update(providers).where(providers.c.name == stored).values(**row)
         )
         if changed.rowcount == 0:
             type_id = electricity(connection)
-            connection.execute(insert(providers).values(name=name, type_id=type_id, **row))
+            connection.execute(insert(providers).values(name=stored, type_id=type_id, **row))
 
 
 def provider_row(lines: Sequence[ProviderSettings], today: date) -> Columns:

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, insert, select, update
 
 from cw_mqtt.config.source import NOT_TEXT
 from cw_mqtt.errors import UsageError
+from cw_mqtt.store.engine import codec_of, storable
 from cw_mqtt.store.tables import measures_types, sensor_slugs, sensors
 
 log = logging.getLogger(__name__)
 
+LONGEST_NAME = 255  # of the old base's columns
 ELECTRICITY = "Électricité"
 
 
@@ -22,6 +24,7 @@ def link_sensors(connection: Connection, names: Mapping[str, str]) -> dict[str, 
     its name, so that an old base's sensor keeps its id, or else gets a new row.
     Raises `UsageError` when a sensor is to be called like another one.
     """
+    names = {slug: stored_name(connection, name) for slug, name in names.items()}
     ids: dict[str, int] = dict(connection.execute(select(sensor_slugs)).all())
     rename_sensors(connection, {ids[slug]: names[slug] for slug in names if slug in ids})
     for slug in [slug for slug in names if slug not in ids]:
@@ -72,6 +75,14 @@ def names_taken(connection: Connection) -> dict[str, int]:
     """The id of each row by its name, composed."""
     rows = connection.execute(select(sensors.c.name, sensors.c.id))
     return {composed(name or ""): sensor_id for name, sensor_id in rows}
+
+
+def stored_name(connection: Connection, name: str) -> str:
+    """What a name is called in the database, which may lack a character of it."""
+    stored: str = storable(name, codec_of(connection))[:LONGEST_NAME]
+    if stored != name and composed(stored) not in names_taken(connection):
+        log.warning("the database's encoding lacks a part of %r; there it is %r", name, stored)
+    return stored
 
 
 def set_name(connection: Connection, sensor_id: int, name: str) -> None:

@@ -24,7 +24,7 @@ from cw_mqtt.errors import BridgeError, UsageError
 from cw_mqtt.journal import hold
 from cw_mqtt.model import iso_utc
 from cw_mqtt.store.content import Content, count_rows
-from cw_mqtt.store.engine import filling, place, snapshot
+from cw_mqtt.store.engine import UTF_8, codec_of, filling, place, snapshot
 from cw_mqtt.store.schema import HEAD, REVISIONS
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
@@ -166,7 +166,9 @@ def compare_tables(connection: Connection, manifest: Manifest, share: "Share") -
             content = content.with_rows(lines)
             yield share.after(lines)
         if not kept.is_of(content):
-            raise BridgeError(f"{table.name} came out otherwise; nothing was changed")
+            lacks = codec_of(connection) != UTF_8
+            remedy = "; make the database with ENCODING 'UTF8'" if lacks else ""
+            raise BridgeError(f"{table.name} came out otherwise; nothing was changed{remedy}")
 
 
 def add_journal(archive: ZipFile, folder: Path, journal: Path) -> KeptJournal | None:

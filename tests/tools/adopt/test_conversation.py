@@ -230,3 +230,25 @@ def test_a_password_file_that_is_there_is_used_or_left_alone(config, url, there,
     assert f'password: !file "{written}"' in config.read_text()
     assert load_settings(config).database.password.get_secret_value() == "secret"
     assert password_file.read_text() == there
+
+
+def test_a_base_in_another_encoding_is_adopted_in_place(config, latin1_url):
+    make_old_base(latin1_url)
+
+    result = adopt(config, "--database", latin1_url, "--yes")
+
+    assert result.exit_code == 0, result.stderr
+    assert load_settings(config).sensors[0].name == "Chauffe-eau été"
+
+
+def test_a_base_is_copied_to_one_whose_encoding_lacks_a_character(config, url, latin1_url):
+    tell(url, "UPDATE sensors SET name = 'Maison 🏠' WHERE id = 3")
+    tell(url, "UPDATE providers SET name = 'Tarif ☃' WHERE id = 5")
+
+    result = adopt(config, "--database", url, "--to", latin1_url, "--yes")
+
+    assert result.exit_code == 0, result.stderr
+    assert "1,000 measures" in result.stdout
+    assert load_settings(config).sensors[0].name == "Maison 🏠"
+    assert ask(latin1_url, "SELECT name FROM sensors WHERE id = 3") == [(r"Maison \U0001f3e0",)]
+    assert ask(latin1_url, "SELECT slug FROM sensor_slugs WHERE sensor_id = 3") == [("maison",)]
