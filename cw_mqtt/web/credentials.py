@@ -1,15 +1,15 @@
 """What a request says of who sends it: headers, cookies and forms, as values."""
 
 import base64
-import re
 from collections.abc import Mapping
-from email.message import Message
+from io import BytesIO
 from urllib.parse import parse_qsl
+
+from multipart import MultipartError, MultipartParser, parse_options_header
 
 Credentials = tuple[str, str] | None
 
 MOST_FIELDS = 20
-FIELD_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*\bname="?([^";\r\n]*)')
 
 
 def basic_credentials(authorization: str) -> Credentials:
@@ -66,15 +66,12 @@ def urlencoded_fields(body: bytes) -> dict[str, str]:
 
 
 def multipart_fields(content_type: str, body: bytes) -> dict[str, str]:
-    """The fields of a multipart form (RFC 7578), as texts."""
-    header = Message()
-    header["Content-Type"] = content_type
-    boundary = str(header.get_boundary("")).encode(errors="replace")
-    fields = {}
-    for part in body.split(b"--" + boundary, MOST_FIELDS)[1:]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        if name := FIELD_NAME.search(head):
-            fields[name[1].decode(errors="replace")] = content.removesuffix(b"\r\n").decode(
-                errors="replace"
-            )
-    return fields
+    """The fields of a multipart form (RFC 7578), as texts; none when it cannot be read."""
+    _, options = parse_options_header(content_type)
+    try:
+        parts = MultipartParser(
+            BytesIO(body), options.get("boundary", ""), len(body), part_limit=MOST_FIELDS
+        )
+        return {part.name: part.raw.decode(errors="replace") for part in parts}
+    except (MultipartError, ValueError):  # ValueError: a boundary that is no text
+        return {}

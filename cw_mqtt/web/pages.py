@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import cherrypy
-from cheroot.errors import MaxSizeExceeded
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.web.auth import TooManyGuessesError
@@ -173,11 +172,8 @@ def answered(content_type: str, text: str, cache_s: int = 0) -> bytes:
 
 def posted_fields() -> dict[str, str]:
     """The fields of the request's form."""
-    try:
-        body = cherrypy.request.rfile.read()
-    except (MaxSizeExceeded, ValueError, OSError):  # what cheroot's chunks raise
-        raise cherrypy.HTTPError(400, "The body is too long, or cannot be read.") from None
-    return form_fields(cherrypy.request.headers.get("Content-Type", ""), body)
+    request = cherrypy.request
+    return form_fields(request.headers.get("Content-Type", ""), request.rfile.read())
 
 
 def error_page(status: str, message: str, **_: str) -> str:

@@ -1,14 +1,17 @@
-"""The web as a stage: cheroot listens, CherryPy answers.
+"""The web as a stage: our server listens, CherryPy answers.
 
 Import it late, and only when the web is on: with CherryPy it takes some 10 MB.
 """
 
+import asyncio
 import json
+import os
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
 from cw_mqtt.errors import ResourceAwayError
@@ -16,12 +19,12 @@ from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.web.api import Api, Archive
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
-from cw_mqtt.web.connections import HttpServer, TlsAdapter
 from cw_mqtt.web.first_user import FirstUser
 from cw_mqtt.web.gate import Gate
+from cw_mqtt.web.http_server import HttpServer
 from cw_mqtt.web.login import LoginPage
 from cw_mqtt.web.openapi import document
-from cw_mqtt.web.pages import HTML, JSON, Page, Pages, application
+from cw_mqtt.web.pages import HEADERS, HTML, JSON, Page, Pages, application
 from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
 
@@ -59,49 +62,61 @@ class WebServer:
         gate = Gate(Logins(accounts), accounts, tokens, Proxies(settings.trusted_proxies))
         self._first_user = FirstUser(accounts)
         login = LoginPage(gate, self._first_user)
+        offered = table(status, health, login, api)
         pages = Pages(
-            table(status, health, login, api),
+            offered,
             {"/login": login.log_in, "/logout": login.log_out},
             api.endpoints(),
             gate,
             lambda: "night" if is_night(int(clock())) else "day",
         )
         self._settings = settings
-        self._server = HttpServer((settings.host, settings.port), application(pages))
+        self._server = HttpServer(
+            (settings.host, settings.port),
+            application(pages),
+            lambda path: path in offered and not offered[path].needs_login,
+            HEADERS,
+        )
+        self._stop: Callable[[], object] = lambda: None
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Listen and answer until `stopping`.
 
         Raises `ResourceAwayError` when the port or the certificate cannot be used.
         """
-        self._listen()
+        listening = self._listen()
         works()
-        serving = threading.Thread(target=self._server.serve, name="web accept", daemon=True)
-        serving.start()
-        try:
-            first_user_announced = False
-            while serving.is_alive() and not stopping.wait(LOOK_EVERY_S):
-                first_user_announced = first_user_announced or self._announce_first_user()
-        finally:
-            self._server.stop()
+        threading.Thread(target=self._announce_first_user, args=(stopping,), daemon=True).start()
+        asyncio.run(self._serve(listening, stopping))
 
     def wake(self) -> None:
-        """Nothing to do: `serve` waits for `stopping` itself."""
+        """Let `serve` return."""
+        with suppress(RuntimeError):  # its loop has ended already
+            self._stop()
 
-    def _announce_first_user(self) -> bool:
-        """Print the code when it is needed; false while the database does not say whether."""
-        with suppress(ResourceAwayError):
-            self._first_user.is_wanted()
-            return True
-        return False
+    async def _serve(self, listening: socket.socket, stopping: threading.Event) -> None:
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
+        if not stopping.is_set():
+            await self._server.serve(listening, stopped)
 
-    def _listen(self) -> None:
+    def _announce_first_user(self, stopping: threading.Event) -> None:
+        """Print the code when it is needed, as soon as the database says whether."""
+        while not stopping.is_set():
+            with suppress(ResourceAwayError):
+                self._first_user.is_wanted()
+                return
+            stopping.wait(LOOK_EVERY_S)
+
+    def _listen(self) -> socket.socket:
         server, settings = self._server, self._settings
-        server.ssl_adapter = certificate(settings.tls) if settings.tls else None
+        server.tls = certificate(settings.tls) if settings.tls else None
         try:
-            server.prepare()
+            return server.listen()
         except OSError as error:
-            reason = server.refusal.strerror if server.refusal else error
+            # of a name that is not found the number is negative, and the text is good
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror
             raise ResourceAwayError(
                 f"cannot listen on {settings.host}:{settings.port}: {reason}; change web.port "
                 "(or web.host), or stop the program that holds it"
@@ -127,19 +142,17 @@ def asset(content_type: str, file: str) -> Page:
     return Page(content_type, lambda _: text, needs_login=False, cache_s=DAY_S)
 
 
-def certificate(settings: CertificateSettings) -> Any:
-    """cheroot's TLS with the configured files, read anew at each start.
+def certificate(settings: CertificateSettings) -> ssl.SSLContext:
+    """TLS with the configured files, as they are now.
 
     Raises `ResourceAwayError` when they cannot be used.
     """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        return TlsAdapter(
-            str(settings.cert),
-            settings.key and str(settings.key),
-            private_key_password=settings.passphrase,
-        )
+        context.load_cert_chain(settings.cert or "", settings.key, settings.passphrase)
     except OSError as error:
         raise ResourceAwayError(
             f"cannot use web.tls ({settings.cert}, {settings.key}): {error.strerror or error}"
             f"{settings.doubt}"
         ) from error
+    return context

@@ -36,9 +36,8 @@ def browser(own_site: Site) -> Browser:
 @pytest.fixture
 def empty_site(make_site: MakeSite, engine: Engine) -> Site:
     """A web server without any account."""
-    site = make_site()
     Accounts(engine).remove(ADA[0])
-    return site.wait()
+    return make_site().wait()
 
 
 @pytest.fixture
@@ -322,8 +321,13 @@ def test_an_old_password_logs_in_and_is_stored_anew(house: House) -> None:
 
 def printed_code(log: pytest.LogCaptureFixture) -> str:
     """The code that the bridge has printed."""
-    wait_until(lambda: "with the code" in log.text)
-    return re.search(r"with the code ((?:[0-9a-f]{4}-){3}[0-9a-f]{4}),", log.text)[1]
+
+    def found() -> re.Match[str] | None:
+        records = [*log.get_records("setup"), *log.get_records("call")]
+        said = "\n".join(record.getMessage() for record in records)
+        return re.search(r"with the code ((?:[0-9a-f]{4}-){3}[0-9a-f]{4}),", said)
+
+    return wait_until(found)[1]
 
 
 def test_the_first_user_is_made_with_the_printed_code(

@@ -13,7 +13,7 @@ import trustme
 from pydantic import SecretStr
 
 from cw_mqtt.config.settings import CertificateSettings
-from cw_mqtt.web import connections
+from cw_mqtt.web import http_conversation
 from tests.keys import with_passphrase
 from tests.waiting import DEADLINE_S
 from tests.web.site import ADA, Site
@@ -54,7 +54,8 @@ def test_a_taken_port_is_named_and_tried_again(
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server waits for slow callers longer than this run does."""
-    monkeypatch.setattr(connections, "CALLER_TIMEOUT_S", 10 * DEADLINE_S)
+    for wait in ("IDLE_S", "HEAD_WITHIN_S", "BODY_WITHIN_S"):
+        monkeypatch.setattr(http_conversation, wait, 10 * DEADLINE_S)
 
 
 @pytest.mark.usefixtures("patient")
@@ -174,12 +175,12 @@ def test_a_request_that_cannot_be_read_is_answered_in_our_words(site: Site) -> N
         answer = connection.makefile().read()
 
     assert answer.startswith("HTTP/1.1 400")
-    assert '{"data": null, "error": "HTTP/1.1 requires a \'Host\' request header."}' in answer
+    assert '{"data": null, "error": "This is not HTTP: Missing mandatory Host."}' in answer
     assert "CherryPy" not in answer
 
 
-def test_a_body_above_1_mib_is_refused(site: Site) -> None:
-    answer = site.raw(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {2**20 + 1}\r\n\r\n")
+def test_a_body_above_64_kib_is_refused(site: Site) -> None:
+    answer = site.raw(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {2**16 + 1}\r\n\r\n")
 
     assert answer == "HTTP/1.1 413 Request Entity Too Large"
 
@@ -187,7 +188,7 @@ def test_a_body_above_1_mib_is_refused(site: Site) -> None:
 def test_headers_above_16_kib_are_refused(site: Site) -> None:
     answer = site.raw(f"GET / HTTP/1.1\r\nHost: x\r\nX-Long: {'x' * 2**14}\r\n\r\n")
 
-    assert answer == "HTTP/1.1 413 Request Entity Too Large"
+    assert answer == "HTTP/1.1 431 Request Header Fields Too Large"
 
 
 def test_with_a_certificate_it_speaks_tls(

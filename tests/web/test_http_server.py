@@ -1,0 +1,252 @@
+"""The HTTP server: slow, silent and hostile callers keep nobody waiting."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from cw_mqtt.web import http_conversation, http_server
+from cw_mqtt.web.http_server import HttpServer
+from tests.waiting import DEADLINE_S, wait_until
+
+QUICK = "/quick"
+
+
+class Application:
+    """Answers `/quick` and `/` at once, `/wait` when it is let go, `/parts` without an end."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.waiting = 0
+        self.parts_sent = 0
+        self.closed = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/parts":
+            start("200 OK", [])
+            return self._parts(environ["cw_mqtt.is_gone"])
+        if path == "/wait":
+            self.waiting += 1
+            self.go_on.wait(DEADLINE_S)
+        body = environ["wsgi.input"].read() or b"here"
+        start("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    def _parts(self, is_gone: Callable[[], bool]) -> Iterator[bytes]:
+        try:
+            while not is_gone():
+                self.parts_sent += 1
+                yield b"x" * 65536
+        finally:
+            self.closed.set()
+
+
+class Running:
+    """A server in a thread of its own, and callers."""
+
+    def __init__(self, application: Application) -> None:
+        self._callers = ExitStack()
+        server = HttpServer(("127.0.0.1", 0), application, QUICK.__eq__, {"Server": "cw-mqtt"})
+        listening = server.listen()
+        self.address = listening.getsockname()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(server, listening)))
+        self._thread.start()
+        assert self._ready.wait(DEADLINE_S)
+
+    async def _run(self, server: HttpServer, listening: socket.socket) -> None:
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await server.serve(listening, self._stopped)
+
+    def call(self, said: bytes) -> socket.socket:
+        """A caller who says this, and nothing more."""
+        caller = self._callers.enter_context(
+            socket.create_connection(self.address, timeout=DEADLINE_S)
+        )
+        caller.sendall(said)
+        return caller
+
+    def answer(self, path: str = "/", **headers: str) -> str:
+        """The first line of the answer to a request."""
+        lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
+        return first_line(
+            self.call(f"GET {path} HTTP/1.1\r\nHost: x\r\n{''.join(lines)}\r\n".encode())
+        )
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(DEADLINE_S)
+        self._callers.close()
+        assert not self._thread.is_alive()
+
+
+def first_line(caller: socket.socket) -> str:
+    with caller.makefile("rb") as answers:
+        return answers.readline().decode().strip()
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@pytest.fixture
+def running(application: Application) -> Iterator[Running]:
+    running = Running(application)
+    yield running
+    application.go_on.set()
+    running.stop()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has no patience with anybody."""
+    for wait in ("IDLE_S", "HEAD_WITHIN_S", "BODY_WITHIN_S", "TAKEN_WITHIN_S"):
+        monkeypatch.setattr(http_conversation, wait, 0.2)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost:",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3",
+    ],
+)
+def test_however_many_never_come_to_an_end_others_are_answered(
+    running: Running, begun: bytes
+) -> None:
+    slow = [running.call(begun) for _ in range(200)]
+
+    assert running.answer() == "HTTP/1.1 200 OK"
+    assert first_line(slow[0]) == ""
+
+
+def test_of_one_address_the_longest_waiting_makes_room(running: Running) -> None:
+    callers = [running.call(b"") for _ in range(http_server.MOST_OF_ONE_ADDRESS + 1)]
+
+    assert callers[0].recv(1) == b""
+    callers[1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert first_line(callers[1]) == "HTTP/1.1 200 OK"
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("begun", "answer"),
+    [
+        (b"", ""),
+        (b"GET / HTTP/1.1\r\nHost:", "HTTP/1.1 408 Request Timeout"),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+            "HTTP/1.1 408 Request Timeout",
+        ),
+    ],
+)
+def test_a_request_has_to_end_in_time_as_a_whole(
+    running: Running, begun: bytes, answer: str
+) -> None:
+    assert first_line(running.call(begun)) == answer
+
+
+def test_what_asks_no_database_is_answered_while_all_others_wait(
+    running: Running, application: Application
+) -> None:
+    for _ in range(http_server.WORKERS):
+        running.call(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: application.waiting == http_server.WORKERS)
+
+    assert running.answer(QUICK) == "HTTP/1.1 200 OK"
+
+
+def test_beyond_a_full_queue_callers_are_told_to_come_again(
+    running: Running, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "MOST_OF_ONE_ADDRESS", 100)
+    for _ in range(http_server.WORKERS + http_server.MOST_WAITING_REQUESTS):
+        running.call(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: application.waiting == http_server.WORKERS)
+
+    assert wait_until(lambda: "503" in (line := running.answer()) and line)
+    assert running.answer(QUICK) == "HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Content-Length : 0",
+        "Content-Length\t: 0",
+        "\x0bContent-Length: 0",
+        "X: a\0b",
+        "Host: y",
+        " folded: first",
+        "No-Colon",
+        "Content_Length: 3",
+        "Transfer-Encoding: gzip, chunked",
+        "Authorization: a\r\nAuthorization: b",
+    ],
+)
+def test_headers_that_two_programs_may_read_otherwise_are_refused(
+    running: Running, line: str
+) -> None:
+    request = f"GET / HTTP/1.1\r\n{line}\r\nHost: x\r\n\r\n"
+
+    assert first_line(running.call(request.encode())) == "HTTP/1.1 400 Bad Request"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET / HTTP/2.0", "505 HTTP Version Not Supported"),
+        ("GET / HTTP/ 1.1", "400 Bad Request"),
+        ("GET  / HTTP/1.1", "400 Bad Request"),
+        ("GET /\xff HTTP/1.1", "400 Bad Request"),
+        ("GET", "400 Bad Request"),
+        ("\x16\x03\x01", "400 Bad Request"),
+        ("GET http://x/quick?a HTTP/1.1", "200 OK"),
+    ],
+)
+def test_a_first_line_is_understood_or_refused(
+    running: Running, request_line: str, status: str
+) -> None:
+    request = f"{request_line}\r\nHost: x\r\n\r\n"
+
+    assert first_line(running.call(request.encode("latin-1"))) == f"HTTP/1.1 {status}"
+
+
+def test_too_many_headers_are_refused(running: Running) -> None:
+    assert running.answer(**{f"X{n}": "y" for n in range(101)}).startswith("HTTP/1.1 431")
+
+
+def test_a_long_answer_ends_when_its_caller_leaves(
+    running: Running, application: Application
+) -> None:
+    caller = running.call(b"GET /parts HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert first_line(caller) == "HTTP/1.1 200 OK"
+
+    caller.close()
+
+    assert application.closed.wait(DEADLINE_S)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_long_answer_that_nobody_takes_ends_and_waits_in_no_memory(
+    running: Running, application: Application
+) -> None:
+    running.call(b"GET /parts HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert application.closed.wait(DEADLINE_S)
+    assert application.parts_sent < 200  # what the system's own buffers take
+
+
+def test_a_caller_who_ends_his_side_is_answered(running: Running) -> None:
+    caller = running.call(b"GET / HTTP/1.0\r\n\r\n")
+    caller.shutdown(socket.SHUT_WR)
+
+    assert first_line(caller) == "HTTP/1.1 200 OK"
