@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import h11
 
@@ -32,6 +32,7 @@ READ_AT_ONCE = 16 * 1024
 SAID_ONCE = (b"content-type", b"authorization", b"transfer-encoding", b"expect", b"origin")
 LENGTH = re.compile(rb"(?im)^content-length")
 SLASH = re.compile("%2F", re.IGNORECASE)
+ABSOLUTE = re.compile("^https?://[^/?]*")  # before the path, as for a proxy
 CONTINUE = h11.InformationalResponse(status_code=100, reason="Continue", headers=[])
 
 Environ = dict[str, Any]
@@ -173,9 +174,9 @@ class Conversation:
         """The request as PEP 3333 says it; `cw_mqtt.is_gone` is `is_gone`."""
         head, here = request.head, self.writer.get_extra_info("sockname")
         target = head.target.decode("ascii")
-        if not target.startswith("/"):  # an absolute address, as for a proxy
-            parts = urlsplit(target)
-            target = (parts.path or "/") + f"?{parts.query}" * bool(parts.query)
+        target = ABSOLUTE.sub("", target)
+        if not target.startswith("/"):
+            raise RefusedRequestError(400, "The address begins with no /.")
         path, _, query = target.partition("?")
         environ: Environ = {
             "REQUEST_METHOD": head.method.decode("ascii"),

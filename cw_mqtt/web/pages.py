@@ -207,6 +207,10 @@ def application(pages: Pages) -> Callable[..., Any]:
         """Put ours on every answer, whatever made it."""
         # CherryPy refuses the whole request when another program of this host set a strange one
         environ[RAW_COOKIE] = environ.pop("HTTP_COOKIE", "")
+        # and fails on words that are encoded as in a mail, and wrongly; HTTP has none
+        for name in [name for name, value in environ.items() if "=?" in str(value)]:
+            if name.startswith(("HTTP_", "CONTENT_")):
+                del environ[name]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             others = [(name, value) for name, value in headers if name not in HEADERS]

@@ -210,6 +210,10 @@ def test_headers_that_two_programs_may_read_otherwise_are_refused(
         ("GET", "400 Bad Request"),
         ("\x16\x03\x01", "400 Bad Request"),
         ("GET http://x/quick?a HTTP/1.1", "200 OK"),
+        ("GET http://[/quick HTTP/1.1", "200 OK"),
+        ("GET quick HTTP/1.1", "400 Bad Request"),
+        ("OPTIONS * HTTP/1.1", "400 Bad Request"),
+        ("CONNECT x:80 HTTP/1.1", "400 Bad Request"),
     ],
 )
 def test_a_first_line_is_understood_or_refused(

@@ -169,6 +169,27 @@ def test_who_asks_whether_to_send_a_body_is_told_to_go_on(site: Site) -> None:
         assert answers.readline() == "HTTP/1.1 403 Forbidden\n"
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X: =?utf-8?b?////?=",
+        "Authorization: =?utf-8?b?////?=",
+        "Content-Type: multipart/form-data; boundary==?utf-8?b?////?=",
+        "Content-Type: multipart/form-data; boundary*=punycode''%ff",
+        "Content-Type: multipart/form-data",
+        "Content-Type: text/plain; charset=nothing",
+    ],
+)
+@pytest.mark.parametrize("path", ["/login", "/api/time"])
+def test_no_header_of_a_stranger_is_a_fault_of_ours(
+    site: Site, caplog: pytest.LogCaptureFixture, path: str, header: str
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{header}\r\nContent-Length: 3\r\n\r\na=b"
+
+    assert site.raw(head) == "HTTP/1.1 403 Forbidden"
+    assert not caplog.records
+
+
 def test_a_request_that_cannot_be_read_is_answered_in_our_words(site: Site) -> None:
     with socket.create_connection(("127.0.0.1", site.port), timeout=DEADLINE_S) as connection:
         connection.sendall(b"GET /api/time HTTP/1.1\r\nConnection: close\r\n\r\n")
