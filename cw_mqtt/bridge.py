@@ -10,13 +10,13 @@ one thread. What many chunks change goes into one commit when they come faster t
 import logging
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from cw_mqtt.clock import Clocks
 from cw_mqtt.config.settings import SensorSettings, Settings
 from cw_mqtt.dating import Dating
 from cw_mqtt.decode.framing import Framer, Told
@@ -96,13 +96,12 @@ class Bridge:
         journal: Journal,
         health: Health,
         events: deque[Event],
-        clock: Callable[[], float] = time.time,
+        clocks: Clocks | None = None,
     ) -> None:
         self._settings = settings
         self._journal = journal
         self._health = health
         self._events = events
-        self._clock = clock
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self._keyring = Keyring(sensor_keys(settings.sensors))
         self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
@@ -112,8 +111,9 @@ class Bridge:
         self._states: dict[str, SensorState] = {}  # of the batch in hand, ahead of the journal
         self._losing = False
         self._totals_loaded = threading.Event()
-        newest_ts = max((s.seen_ts or 0.0 for s in journal.states().values()), default=0.0)
-        self._dating = Dating(newest_ts, clock, time.monotonic)
+        self._dating = Dating(
+            journal, health, lambda ts: is_night(ts, settings), clocks or Clocks()
+        )
         for slug in self._sensors:
             if slug not in journal.states():
                 journal.commit([SensorState(slug)])
@@ -132,6 +132,10 @@ class Bridge:
             self._chunks.put(chunk, timeout=FULL_WAIT_S)
         except queue.Full:
             self._health.count("receivers", chunk.receiver, "chunks_lost")
+
+    def now(self) -> float:
+        """The time in the terms of what was dated, see `Dating`."""
+        return self._dating.now()
 
     def wake(self) -> None:
         """Let a waiting `serve` go on."""
@@ -159,9 +163,10 @@ class Bridge:
         Raises `ResourceAwayError` when the journal cannot be written; what was judged is kept,
         up to a bound, and goes with the next call.
         """
+        dated = self._dating.dated(chunks, follow=self._batch is None)
         batch = self._batch or self._new_batch()
         self._states = batch.states
-        for heard_ts, opened in self._cut(chunk for chunk in chunks if chunk):
+        for heard_ts, opened in self._cut(dated):
             self._judge(heard_ts, opened, batch)
         self._batch = None  # what no try could commit must not come back
         try:
@@ -274,7 +279,7 @@ class Bridge:
         return Framer(form, open_block)
 
     def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[float, Opened]]:
-        for chunk in self._dating.dated(chunks):
+        for chunk in chunks:
             framer = self._framers[chunk.receiver]
             for piece in framer.feed(chunk):
                 if isinstance(piece, Told):
@@ -305,7 +310,7 @@ class Bridge:
         if newest.verdict not in (Verdict.DUPLICATE, Verdict.REPLAYED):
             batch.heard[opened.packet.payload] = None
         if newest.verdict in PROVEN:
-            self._note_key(newest.sensor, heard_ts, opened, batch)
+            self._note_heard(newest.sensor, heard_ts, opened, batch)
 
     def _rule(self, ruling: Ruling, batch: Batch) -> None:
         """Let one verdict take effect: counted, and if it is a reading, measured and kept."""
@@ -313,19 +318,18 @@ class Bridge:
         log.debug("%s: %s, %d W", state.sensor, verdict, ruling.packet.power_w)
         verdicts = {**state.verdicts, verdict: state.verdicts.get(verdict, 0) + 1}
         state = replace(state, verdicts=verdicts)
-        if verdict in PROVEN:
-            state = replace(state, seen_ts=max(state.seen_ts or 0.0, ruling.heard_ts))
         if verdict in EVENTS:
             batch.events.append(Event(EVENTS[verdict], ruling.heard_ts, state.sensor))
         if verdict.counts or verdict in SET_ASIDE:
             batch.readings.append(self._reading(self._sensors[state.sensor], ruling))
         self._states[state.sensor] = state
 
-    def _note_key(self, slug: str, heard_ts: float, opened: Opened, batch: Batch) -> None:
-        """Notice when a sensor changes between its key and a previous one."""
-        state = self._states[slug]
-        if state.previous_key != opened.previous:
-            self._states[slug] = replace(state, previous_key=opened.previous)
+    def _note_heard(self, slug: str, heard_ts: float, opened: Opened, batch: Batch) -> None:
+        """Notice when a sensor was heard, and when it changes between its key and another."""
+        before = self._states[slug].previous_key
+        state = replace(self._states[slug], seen_ts=heard_ts, previous_key=opened.previous)
+        self._states[slug] = state
+        if state.previous_key != before:
             kind = "previous_key_used" if opened.previous else "new_key_used"
             batch.events.append(Event(kind, heard_ts, slug))
 
@@ -372,7 +376,7 @@ class Bridge:
 
     def _report_sensors(self) -> Mapping[str, Any]:
         states = self._journal.states()
-        now_ts = self._clock()
+        now_ts = self.now()
         return {slug: report_sensor(states[slug], now_ts) for slug in self._sensors}
 
 

@@ -1,65 +1,149 @@
 """When a chunk was heard, also on a board whose clock is wrong at the start.
 
-A board without a battery-backed clock starts in the past until the network tells it the time.
-What is heard before that waits, and is dated backwards by the monotonic clock.
+Everything is dated at once, by the clock as it is. Beside it counts a steady clock, and where
+the two part, the clock was set. What it had dated while nothing confirmed it is dated anew then.
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
-from cw_mqtt.model import Chunk
+from cw_mqtt.clock import Clocks
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.health import Health
+from cw_mqtt.journal import Journal
+from cw_mqtt.model import Chunk, Era, Reading, SensorState, Verdict
 
 log = logging.getLogger(__name__)
 
 RELEASE_TS = 1_795_000_000.0  # no clock that is right shows a time before this version was made
-TOLERANCE_S = 5.0
-MOST_WAITING = 10_000
-PATIENCE_S = 600.0  # a clock that was once ahead must not hold back readings for ever
+STEP_S = 2.0  # less may pass between the reading of two clocks
+FOLLOWED_WITHIN_S = 60.0
+STEADY_S = 2 * 86400.0  # a clock that nobody has set for so long is taken for right
 
 
 class Dating:
-    """Lets chunks pass once the wall clock is believable; before, it keeps the newest 10,000.
+    """Dates chunks, and follows the clock when it is set.
 
-    `newest_ts` is the newest time on record. A clock behind that one, but after the release,
-    is believed after ten minutes all the same: then the recorded time was wrong.
+    `is_night` tells the tariff of a reading that gets another time.
     """
 
     def __init__(
-        self, newest_ts: float, clock: Callable[[], float], monotonic: Callable[[], float]
+        self, journal: Journal, health: Health, is_night: Callable[[int], bool], clocks: Clocks
     ) -> None:
-        self._newest_ts = newest_ts
-        self._clock = clock
-        self._monotonic = monotonic
-        self._began_s = monotonic()
-        self._waiting: deque[Chunk] = deque(maxlen=MOST_WAITING)
-        self._sane = False
-        self._said = False
+        self._journal = journal
+        self._health = health
+        self._is_night = is_night
+        self._clocks = clocks
+        self._followed = 0.0, -FOLLOWED_WITHIN_S  # clock minus steady clock; and when, by that one
+        health.ask("clock", "synchronised", answer=clocks.is_synchronised)
 
-    def dated(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """The chunks whose time is known, those that waited first."""
-        for chunk in chunks:
-            if not self._is_sane():
-                self._waiting.append(chunk)
-                continue
-            while self._waiting:
-                yield self._dated_back(self._waiting.popleft())
-            yield chunk
+    def now(self) -> float:
+        """The time in the terms of all that was dated: it is set only together with that.
 
-    def _is_sane(self) -> bool:
-        if self._sane:
-            return True
-        now_ts = self._clock()
-        behind = now_ts < self._newest_ts - TOLERANCE_S
-        patient = self._monotonic() - self._began_s < PATIENCE_S
-        self._sane = now_ts >= RELEASE_TS and not (behind and patient)
-        if self._sane and behind:
-            log.error("the clock is behind the newest reading; going on with the clock")
-        elif not self._sane and not self._said:
-            self._said = True
-            log.warning("the clock is not right yet; readings wait until it is")
-        return self._sane
+        When nothing is heard any more, it is what the clock says.
+        """
+        ahead_s, at_s = self._followed
+        now_s = self._clocks.steady()
+        return ahead_s + now_s if now_s - at_s < FOLLOWED_WITHIN_S else self._clocks.wall()
 
-    def _dated_back(self, chunk: Chunk) -> Chunk:
-        return replace(chunk, heard_ts=self._clock() - (self._monotonic() - chunk.monotonic_s))
+    def dated(self, chunks: Iterable[Chunk | None], *, follow: bool) -> list[Chunk]:
+        """Chunks with the time at which they were heard, whatever the clock showed then.
+
+        Where it is not to be followed, the time of before goes on, as when the disk refuses.
+        """
+        heard = [chunk for chunk in chunks if chunk]
+        if heard and follow:
+            with suppress(ResourceAwayError):
+                self._follow(max(heard, key=lambda chunk: chunk.monotonic_s))
+        return [self._dated(chunk) for chunk in heard]
+
+    def _dated(self, chunk: Chunk) -> Chunk:
+        era = self._journal.era
+        if not era or not is_set(era, chunk):
+            return chunk
+        return replace(chunk, heard_ts=era.offset_s + chunk.monotonic_s)
+
+    def _follow(self, chunk: Chunk) -> None:
+        synchronised = self._clocks.is_synchronised()  # before that is read which it confirms
+        now_s = self._clocks.steady()
+        ahead_s = self._clocks.wall() - now_s
+        era = self._journal.era
+        if not era or era.boot != self._clocks.boot:
+            era = self._begin(chunk, era)
+        elif is_set(era, chunk) and chunk.monotonic_s > era.since_s:
+            era = self._set(chunk, era)
+        self._followed = ahead_s, now_s
+        seen_right = synchronised and abs(ahead_s - era.offset_s) <= STEP_S
+        steady = chunk.monotonic_s - era.since_s > STEADY_S
+        if not era.confirmed and (seen_right or steady):
+            self._journal.begin_era(replace(era, confirmed=True))
+
+    def _begin(self, chunk: Chunk, before: Era | None) -> Era:
+        """The computer was started; what had no time then will get none."""
+        if before and not before.confirmed and before.offset_s + before.since_s < RELEASE_TS:
+            count = self._journal.begin_era(before, date_anew=without_time)
+            self._health.count("clock", "undated", by=count)
+            log.error("the clock was never set while %d readings came; they are set aside", count)
+        if self._clocks.wall() < RELEASE_TS:
+            log.warning("the clock cannot be right; what is heard is dated anew when it is set")
+        era = Era(self._clocks.boot, offset_s(chunk), chunk.monotonic_s)
+        self._journal.begin_era(era)
+        return era
+
+    def _set(self, chunk: Chunk, before: Era) -> Era:
+        """The clock was set: what is remembered moves along, readings if it was not confirmed."""
+        by_s = offset_s(chunk) - before.offset_s
+        since_ts, until_ts = before.offset_s, before.offset_s + chunk.monotonic_s
+
+        def moved(reading: Reading) -> Reading:
+            ts = reading.ts + round(by_s)
+            return replace(reading, ts=ts, night=self._is_night(ts))
+
+        def moved_state(state: SensorState) -> SensorState:
+            all_moved: SensorState = shifted(state, by_s, since_ts, until_ts)
+            if not before.confirmed:
+                return all_moved
+            return replace(all_moved, latest=state.latest, energy=state.energy)
+
+        era = replace(before, offset_s=offset_s(chunk), since_s=chunk.monotonic_s, confirmed=False)
+        with self._journal.lock:
+            states = [moved_state(state) for state in self._journal.states().values()]
+            count = self._journal.begin_era(era, states, None if before.confirmed else moved)
+        log.warning("the clock was set by %+.0f s; %d readings are dated anew", by_s, count)
+        self._health.count("clock", "dated_anew", by=count)
+        return era
+
+
+def offset_s(chunk: Chunk) -> float:
+    """How far the clock was ahead of the steady one when a chunk was read."""
+    return chunk.heard_ts - chunk.monotonic_s
+
+
+def is_set(era: Era, chunk: Chunk) -> bool:
+    """Whether the clock was set since."""
+    return abs(offset_s(chunk) - era.offset_s) > STEP_S
+
+
+def without_time(reading: Reading) -> Reading:
+    """A reading whose time will never be known."""
+    return replace(reading, verdict=Verdict.UNDATED)
+
+
+def shifted(value: Any, by_s: float, since_ts: float, until_ts: float) -> Any:
+    """A value with every instant between two others moved; they are known by their names."""
+
+    def moved(name: str, old: Any) -> Any:
+        if old is None or not (name == "ts" or name.endswith("_ts")):
+            return shifted(old, by_s, since_ts, until_ts)
+        if not since_ts - STEP_S <= old <= until_ts + STEP_S:
+            return old
+        return old + (round(by_s) if isinstance(old, int) else by_s)
+
+    if isinstance(value, tuple):
+        return tuple(shifted(each, by_s, since_ts, until_ts) for each in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return replace(value, **{f.name: moved(f.name, getattr(value, f.name)) for f in fields(value)})

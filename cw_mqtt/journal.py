@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
 from cw_mqtt.heard import SCHEMA as HEARD_SCHEMA
 from cw_mqtt.heard import remember, was_heard
-from cw_mqtt.model import Reading, SensorState, Verdict
+from cw_mqtt.model import Era, Reading, SensorState, Verdict
 from cw_mqtt.stages import Bell
 
 log = logging.getLogger(__name__)
@@ -40,20 +40,31 @@ CREATE TABLE sensors (sensor TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWI
 CREATE TABLE readings (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sensor TEXT NOT NULL, ts INTEGER NOT NULL,
     power_w REAL NOT NULL, voltage_v INTEGER NOT NULL, battery_mv INTEGER NOT NULL,
-    verdict TEXT NOT NULL, night INTEGER NOT NULL, day_j REAL NOT NULL, night_j REAL NOT NULL);
+    verdict TEXT NOT NULL, night INTEGER NOT NULL, day_j REAL NOT NULL, night_j REAL NOT NULL,
+    withdrawn INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE refused (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+ADD = "INSERT INTO readings VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+WITHDRAW = """
+INSERT INTO readings SELECT NULL, sensor, ts, power_w, voltage_v, battery_mv, verdict, night, day_j,
+    night_j, 1 FROM readings WHERE seq BETWEEN ? AND ?
+"""
 STATE = TypeAdapter(SensorState)
+ERA = TypeAdapter(Era)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A reading with its sequence number in the journal (from 1, without end)."""
+    """A reading with its sequence number in the journal (from 1, without end).
+
+    One that is `withdrawn` was entered before, and does not hold any more.
+    """
 
     seq: int
     reading: Reading
+    withdrawn: bool = False
 
 
 class Journal:
@@ -79,6 +90,7 @@ class Journal:
         names = dict(self._connection.execute("SELECT name, value FROM meta"))
         self.id: str = names["journal"]
         self.installation: str = names["installation"]
+        self.era = ERA.validate_json(names["era"]) if "era" in names else None
         rows = self._connection.execute("SELECT sensor, state FROM sensors")
         self._states = {sensor: STATE.validate_json(state) for sensor, state in rows}
 
@@ -114,17 +126,8 @@ class Journal:
         with self.lock:
             states = (self._noted | {state.sensor: state for state in states}).values()
             with self._transaction() as connection:
-                connection.executemany(
-                    "INSERT INTO sensors VALUES (?, ?) "
-                    "ON CONFLICT (sensor) DO UPDATE SET state = excluded.state",
-                    [(s.sensor, STATE.dump_json(s).decode()) for s in states],
-                )
-                connection.executemany(
-                    "INSERT INTO readings "
-                    "(sensor, ts, power_w, voltage_v, battery_mv, verdict, night, day_j, night_j) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [reading_row(reading) for reading in readings],
-                )
+                write_states(connection, states)
+                connection.executemany(ADD, [reading_row(reading) for reading in readings])
                 remember(connection, heard)
             self._states.update((s.sensor, s) for s in states)
             self._noted = {}
@@ -135,6 +138,41 @@ class Journal:
         with self.lock:
             self._noted |= {state.sensor: state for state in states}
             self._states.update(self._noted)
+
+    def begin_era(
+        self,
+        era: Era,
+        states: Iterable[SensorState] = (),
+        date_anew: Callable[[Reading], Reading] | None = None,
+    ) -> int:
+        """Note that the clock is another from the next reading on, with what that changes.
+
+        With `date_anew` the readings of the era before are withdrawn, and entered once more as
+        it makes them, so that they are of the new era; the answer is how many.
+        """
+        with self.lock:
+            states = (self._noted | {state.sensor: state for state in states}).values()
+            with self._transaction() as connection:
+                _, newest = self.span()
+                count = 0
+                if self.era and date_anew:
+                    chosen = (self.era.first_seq, newest)
+                    count = connection.execute(WITHDRAW, chosen).rowcount
+                    rows = connection.execute(
+                        "SELECT * FROM readings WHERE seq BETWEEN ? AND ?", chosen
+                    )
+                    new = (reading_row(date_anew(entry_of(row).reading)) for row in rows)
+                    connection.executemany(ADD, new)
+                era = replace(era, first_seq=newest + count + 1)
+                write_states(connection, states)
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES ('era', ?)", (ERA.dump_json(era).decode(),)
+                )
+            self.era = era
+            self._states.update((s.sensor, s) for s in states)
+            self._noted = {}
+        self.ring()
+        return count
 
     def was_heard(self, payload: bytes) -> bool:
         """Whether a payload was ever heard before, see `cw_mqtt.heard`."""
@@ -155,12 +193,11 @@ class Journal:
         """The oldest readings whose sequence number is above `seq`, in order."""
         with self.lock:
             rows = self._connection.execute(
-                "SELECT seq, sensor, ts, power_w, voltage_v, battery_mv, verdict, night, day_j, "
-                "night_j FROM readings WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) "
+                "SELECT * FROM readings WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) "
                 "ORDER BY seq LIMIT ?",
                 (seq, limit),
             ).fetchall()
-        return [Entry(seq, reading_of(row)) for seq, *row in rows]
+        return [entry_of(row) for row in rows]
 
     def span(self) -> tuple[int, int]:
         """The oldest kept and the newest ever given sequence number; (1, 0) when none was."""
@@ -262,8 +299,17 @@ class Transaction:
             raise ResourceAwayError(f"the journal cannot be written: {error}") from error
 
 
+def write_states(connection: sqlite3.Connection, states: Iterable[SensorState]) -> None:
+    """Keep states, inside a transaction."""
+    connection.executemany(
+        "INSERT INTO sensors VALUES (?, ?) "
+        "ON CONFLICT (sensor) DO UPDATE SET state = excluded.state",
+        [(s.sensor, STATE.dump_json(s).decode()) for s in states],
+    )
+
+
 def reading_row(reading: Reading) -> tuple[Any, ...]:
-    """A reading as a row of the journal, in the order of its columns."""
+    """A reading as the middle columns of a row of the journal."""
     return (
         reading.sensor,
         reading.ts,
@@ -277,12 +323,13 @@ def reading_row(reading: Reading) -> tuple[Any, ...]:
     )
 
 
-def reading_of(row: Sequence[Any]) -> Reading:
-    """A row of the journal as a reading: the reverse of `reading_row`."""
-    sensor, ts, power_w, voltage_v, battery_mv, verdict, night, *energy = row
-    return Reading(
+def entry_of(row: Sequence[Any]) -> Entry:
+    """A row of the journal as the entry that it is."""
+    seq, sensor, ts, power_w, voltage_v, battery_mv, verdict, night, *energy, withdrawn = row
+    reading = Reading(
         sensor, ts, power_w, voltage_v, battery_mv, Verdict(verdict), bool(night), *energy
     )
+    return Entry(seq, reading, bool(withdrawn))
 
 
 def hold(folder: Path) -> Any:

@@ -73,6 +73,7 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"  # the same payload again within seconds: a radio repeat
     REPLAYED = "replayed"  # heard once before, later than any radio repeats it
     FOREIGN = "foreign"  # proven to come from another sensor that uses the same key
+    UNDATED = "undated"  # was proven, by a clock that was never set
 
     @property
     def counts(self) -> bool:
@@ -181,6 +182,22 @@ class SensorState:
     seen_ts: float | None = None
     previous_key: bool = False
     verdicts: Mapping[Verdict, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """A time in which the computer's clock was not set; what it showed may be right or wrong.
+
+    `boot` names the run of the computer, `offset_s` is the clock minus the seconds since that
+    run began, and `since_s` how many of these had passed when the era began. `first_seq` is the
+    first reading in the journal that was dated by it. `confirmed`: the clock was right.
+    """
+
+    boot: str
+    offset_s: float
+    since_s: float
+    confirmed: bool = False
+    first_seq: int = 0
 
 
 class StoredMeasure(NamedTuple):

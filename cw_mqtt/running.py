@@ -110,7 +110,7 @@ def make_stages(
     keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
     services: list[Service] = []
     if settings.web:
-        services.append(make_web(settings.web, settings, journal, health, engine))
+        services.append(make_web(settings.web, settings, journal, health, engine, bridge.now))
     actions = {"restart": restart}
     if watch:
         services.append(watch)
@@ -162,11 +162,17 @@ def make_publisher(
             "warnings": warnings(settings),
         },
         actions=actions,
+        clock=bridge.now,
     )
 
 
 def make_web(
-    web: WebSettings, settings: Settings, journal: Journal, health: Health, engine: Engine
+    web: WebSettings,
+    settings: Settings,
+    journal: Journal,
+    health: Health,
+    engine: Engine,
+    clock: Callable[[], float],
 ) -> Service:
     """The web stage; imported here, since a bridge without the web does not need it."""
     from cw_mqtt.web.server import WebServer
@@ -181,6 +187,7 @@ def make_web(
         accounts=Accounts(engine),
         tokens=Tokens(engine),
         base_topic=settings.mqtt.base_topic if settings.mqtt else None,
+        clock=clock,
     )
 
 

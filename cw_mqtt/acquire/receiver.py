@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from cw_mqtt.acquire.line import Line
+from cw_mqtt.clock import steady_s
 from cw_mqtt.health import Health
 from cw_mqtt.model import SILENCE_S, Chunk
 
@@ -59,10 +60,10 @@ class Receiver:
     def _listen(self, line: Line, stopping: threading.Event) -> None:
         """Hand over what comes until `stopping`, or until patience with a quiet line ends."""
         opened = silent = True
-        heard_s = time.monotonic()
+        heard_s = steady_s()
         while not stopping.is_set():
             content = line.read(LOOK_S if silent else SILENCE_S)
-            chunk = Chunk(self._receiver, time.time(), time.monotonic(), content, opened)
+            chunk = Chunk(self._receiver, time.time(), steady_s(), content, opened)
             if content:
                 self._note_heard(len(content))
                 heard_s = chunk.monotonic_s

@@ -10,6 +10,7 @@ from pathlib import Path
 from cw_mqtt.acquire.capture import read_capture
 from cw_mqtt.acquire.pace import paced
 from cw_mqtt.acquire.receiver import HandOver
+from cw_mqtt.clock import steady_s
 from cw_mqtt.health import Health
 
 
@@ -32,7 +33,7 @@ class ReplayReceiver:
         self._health.show("receivers", self._receiver, "replay", value="running")
         timed = ((chunk.monotonic_s, chunk) for chunk in read_capture(self._path))
         for chunk in paced(timed, stopping):
-            now_ts, now_s = time.time(), time.monotonic()
+            now_ts, now_s = time.time(), steady_s()
             self._hand_over(
                 replace(chunk, receiver=self._receiver, heard_ts=now_ts, monotonic_s=now_s)
             )

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, Delete, Table, bindparam, delete, func, insert, select
 
-from cw_mqtt.journal import STATE
+from cw_mqtt.journal import STATE, Entry
 from cw_mqtt.model import Reading, SensorState
+from cw_mqtt.store.bulk import stretches
 from cw_mqtt.store.rollups import refresh
 from cw_mqtt.store.tables import bridge_states, measures, set_aside
 
@@ -18,22 +19,37 @@ ADD_SET_ASIDE = insert(set_aside)
 ADD_STATES = insert(bridge_states)
 
 
-def add_readings(
-    connection: Connection, readings: Sequence[Reading], ids: Ids, max_gap_s: int
-) -> None:
-    """Those that count become measures, the others are set aside with the reason."""
-    counting = [measure_row(r, ids) for r in readings if r.verdict.counts]
-    others = [set_aside_row(r, ids) for r in readings if not r.verdict.counts]
-    if counting:
-        connection.execute(ADD_MEASURES, counting)
-    if others:
-        connection.execute(ADD_SET_ASIDE, others)
+def withdraw(table: Table) -> Delete:
+    """Delete one row of a reading: of several that are alike, it does not matter which."""
+    row = table.alias().c
+    alike = [row[name] == bindparam(name) for name in ("sensor_id", "timestamp", "value")]
+    return delete(table).where(
+        table.c.id == select(func.max(row.id)).where(*alike).scalar_subquery()
+    )
+
+
+WITHDRAW_MEASURES = withdraw(measures)
+WITHDRAW_SET_ASIDE = withdraw(set_aside)
+
+
+def add_entries(connection: Connection, entries: Sequence[Entry], ids: Ids, max_gap_s: int) -> None:
+    """Readings that count become measures, the others are set aside; withdrawn ones go again."""
+    counting = [entry for entry in entries if entry.reading.verdict.counts]
+    others = [entry for entry in entries if not entry.reading.verdict.counts]
+    for statement, chosen, row_of in (
+        (ADD_MEASURES, [e for e in counting if not e.withdrawn], measure_row),
+        (ADD_SET_ASIDE, [e for e in others if not e.withdrawn], set_aside_row),
+        (WITHDRAW_MEASURES, [e for e in counting if e.withdrawn], measure_row),
+        (WITHDRAW_SET_ASIDE, [e for e in others if e.withdrawn], measure_row),
+    ):
+        if chosen:
+            connection.execute(statement, [row_of(e.reading, ids) for e in chosen])
     times: dict[int, list[int]] = defaultdict(list)
-    for reading in readings:
-        if reading.verdict.counts:
-            times[ids[reading.sensor]].append(reading.ts)
+    for entry in counting:
+        times[ids[entry.reading.sensor]].append(entry.reading.ts)
     for sensor_id in sorted(times):  # everybody locks them in this order
-        refresh(connection, sensor_id, min(times[sensor_id]), max(times[sensor_id]), max_gap_s)
+        for first_ts, last_ts in stretches(sorted(times[sensor_id])):
+            refresh(connection, sensor_id, first_ts, last_ts, max_gap_s)
 
 
 def measure_row(reading: Reading, ids: Ids) -> dict[str, float]:

@@ -18,7 +18,7 @@ from cw_mqtt.store.positions import Position, advance, take_up
 from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import build, corrections_kwh, stored_energy
-from cw_mqtt.store.rows import Ids, add_readings, copy_states
+from cw_mqtt.store.rows import Ids, add_entries, copy_states
 from cw_mqtt.store.schema import HEAD, bring_up_to_date
 from cw_mqtt.store.sensors import link_sensors
 from cw_mqtt.store.tables import bridge_states
@@ -187,7 +187,7 @@ class DatabaseWriter:
         position = self._position.after(entries)
         with transaction(self._engine) as connection:
             advance(connection, self._journal.id, self._position, position)
-            add_readings(connection, [entry.reading for entry in entries], ids, self._max_gap_s)
+            add_entries(connection, entries, ids, self._max_gap_s)
             copy_states(connection, states.values())
         self._position = position
         self._copied |= states

@@ -26,8 +26,8 @@ from cw_mqtt.acquire.ports import make_receiver
 from cw_mqtt.acquire.receiver import HandOver
 from cw_mqtt.acquire.simulated import APART_S, running_sensor
 from cw_mqtt.bridge import Bridge
+from cw_mqtt.clock import steady_s
 from cw_mqtt.config.settings import ReceiverSettings, Settings
-from cw_mqtt.dating import RELEASE_TS
 from cw_mqtt.errors import UsageError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
@@ -46,7 +46,7 @@ def record(
     Raises `UsageError` for a receiver that is not in the settings, or an output that exists.
     """
     chosen = receiver_named(receiver, settings)
-    with CaptureWriter(output, chosen.name, time.time(), time.monotonic()) as capture:
+    with CaptureWriter(output, chosen.name, time.time(), steady_s()) as capture:
         heard_bytes = 0
 
         def write(chunk: Chunk) -> None:
@@ -91,14 +91,12 @@ def replay(settings: Settings, capture: Path) -> tuple[list[Reading], dict[str, 
     """
     chunks = list(read_capture(capture))
     receiver = receiver_of(chunks, settings)
-    # the capture brings its own times: it does not matter whether this computer's clock is right
-    now_ts = max([RELEASE_TS, *(chunk.heard_ts for chunk in chunks)])
     health = Health()
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(Journal(Path(folder), durable=False)) as journal,
     ):
-        bridge = Bridge(settings, journal, health, deque(maxlen=0), clock=lambda: now_ts)
+        bridge = Bridge(settings, journal, health, deque(maxlen=0))
         bridge.process(replace(chunk, receiver=receiver) for chunk in chunks)
         readings = [entry.reading for entry in journal.readings_after(0, len(chunks) * 256)]
         report = health.report()

@@ -87,8 +87,6 @@ class Listener(Home):
 
     def read(self, chunks: Iterable[Chunk]) -> None:
         """Take chunks in one commit."""
-        chunks = list(chunks)
-        self.now_ts = max((chunk.heard_ts for chunk in chunks), default=self.now_ts)
         self._bridge.process(chunks)
 
     def restart(self) -> None:
@@ -110,8 +108,6 @@ class Listener(Home):
         """Nothing: the bridge has its totals from the beginning."""
 
     def _begin(self) -> None:
-        self._bridge = Bridge(
-            self.settings, self.journal, self.health, self.events, lambda: self.now_ts
-        )
+        self._bridge = Bridge(self.settings, self.journal, self.health, self.events)
         for slug in self._bridge.sensors_to_load():
             self._bridge.load(slug, None, Energy())
