@@ -10,7 +10,7 @@ one thread. What many chunks change goes into one commit when they come faster t
 import logging
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -25,7 +25,7 @@ from cw_mqtt.decode.verify import Ruling, judge
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.measure.energy import add_measure, join_totals, raise_total
+from cw_mqtt.measure.energy import add_measure, never_less, start_from
 from cw_mqtt.measure.tariff import is_night, price_per_kwh
 from cw_mqtt.model import (
     JOULES_PER_KWH,
@@ -45,6 +45,7 @@ MOST_CHUNKS_WAITING = 10_000
 BYTES_A_COMMIT = 4096
 MOST_UNCOMMITTED = 10_000  # readings of a journal that refuses, minutes to a day of them
 MOST_EVENTS_WAITING = 100
+READINGS_AT_ONCE = 5000
 TOTALS_WITHIN_S = 5.0
 FULL_WAIT_S = 2.0
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
@@ -117,8 +118,6 @@ class Bridge:
         for slug in self._sensors:
             if slug not in journal.states():
                 journal.commit([SensorState(slug)])
-        if not self.sensors_to_load():
-            self._totals_loaded.set()
         health.ask("sensors", answer=self._report_sensors)
         health.ask("journal", "queue", answer=self._chunks.qsize)
 
@@ -213,44 +212,78 @@ class Bridge:
             log.error("the journal has refused for long: the oldest readings are lost")
         self._losing = bool(lost)
 
-    def sensors_to_load(self) -> list[str]:
-        """The sensors whose total the database has not told yet."""
-        states = self._journal.states()
-        return [slug for slug in self._sensors if not states[slug].energy.loaded]
+    @property
+    def knows_totals(self) -> bool:
+        """Whether the database has been asked for the totals since the start."""
+        return self._totals_loaded.is_set()
 
-    def load(self, slug: str, copy: SensorState | None, measured: Energy) -> None:
-        """Take over what the database knows of a sensor that is new to this journal.
+    def load(self, known: Mapping[str, SensorState], seq: int) -> None:
+        """Join the sums of sensors with what the database knows of them, so that none is less.
 
-        `copy` is the state it keeps; without one the total begins at `start_kwh` plus the
-        energy of the stored measures.
+        `known` are its states of them, or what their measures carry where it has no state. Where
+        that is more than the journal knows, as for a new journal or an old copy of one, the
+        journal's readings after `seq` go on from it.
         """
-        stored = copy.energy if copy else None
-        if stored is None or not stored.loaded:
-            start_j = self._sensors[slug].start_kwh * JOULES_PER_KWH
-            stored = replace(measured, start_j=start_j)
+        states = self._journal.states()
+        sums = {
+            slug: known[slug].energy
+            for slug in self._sensors.keys() & known
+            if not states[slug].energy.loaded
+            or states[slug].energy.total_j < known[slug].energy.total_j
+        }
+        entered_again: Counter[str] = Counter()
+        seq = self._add_up(sums, seq, entered_again)  # most, while others may write the journal
+        with self._journal.lock:
+            self._add_up(sums, seq, entered_again)
+            states = self._journal.states()
+            joined = [
+                join(states[slug], known.get(slug), sums.get(slug), sensor.start_kwh)
+                for slug, sensor in self._sensors.items()
+            ]
+            self._journal.commit(state for state in joined if state != states[state.sensor])
+        for state in joined:
+            self._say_where_it_began(state)
+        self._totals_loaded.set()
 
-        def join(state: SensorState) -> SensorState:
-            if state.energy.loaded:
-                return state
-            before = copy or SensorState(slug)
-            return replace(
-                state,
-                energy=join_totals(stored, state.energy),
-                chain=state.chain if state.chain.newest or state.chain.held else before.chain,
-                latest=state.latest or before.latest,
-                seen_ts=state.seen_ts or before.seen_ts,
+    def _say_where_it_began(self, state: SensorState) -> None:
+        start_kwh = self._sensors[state.sensor].start_kwh
+        began_kwh = state.energy.start_j / JOULES_PER_KWH
+        if start_kwh < began_kwh:
+            log.warning(
+                "%s: start_kwh is %s now; the total, begun at %s, stays as it is: it never falls",
+                state.sensor,
+                start_kwh,
+                began_kwh,
             )
 
-        self._journal.update(slug, join)
-        if not self.sensors_to_load():
-            self._totals_loaded.set()
+    def _add_up(self, sums: dict[str, Energy], seq: int, entered_again: Counter[str]) -> int:
+        """Add the journal's readings after `seq` to the sums of their sensors; the last one.
+
+        Readings that were withdrawn and are `entered_again`, with another time, counted before.
+        """
+        while sums and (entries := self._journal.readings_after(seq, READINGS_AT_ONCE)):
+            for entry in entries:
+                seq, reading, slug = entry.seq, entry.reading, entry.reading.sensor
+                if slug not in sums or not reading.verdict.counts:
+                    continue
+                if entry.withdrawn:
+                    entered_again[slug] += 1
+                elif entered_again[slug]:
+                    entered_again[slug] -= 1
+                    sums[slug] = replace(
+                        sums[slug], last_ts=reading.ts, last_power_w=reading.power_w
+                    )
+                else:
+                    sums[slug] = self._counted(sums[slug], reading)
+        return seq
 
     def announce_total(self, slug: str, retained_kwh: float | None) -> None:
         """Note that a total is published from now on, raised to what subscribers last saw."""
 
         def announce(state: SensorState) -> SensorState:
-            energy = raise_total(state.energy, retained_kwh or 0.0)
-            if energy is not state.energy and energy.start_j > state.energy.start_j:
+            least = Energy(total_j=(retained_kwh or 0.0) * JOULES_PER_KWH)
+            energy = never_less(state.energy, least)
+            if energy != state.energy:
                 log.warning(
                     "%s: the broker holds a higher total, %.3f kWh; going on from it",
                     slug,
@@ -333,18 +366,22 @@ class Bridge:
             kind = "previous_key_used" if opened.previous else "new_key_used"
             batch.events.append(Event(kind, heard_ts, slug))
 
+    def _counted(self, energy: Energy, reading: Reading) -> Energy:
+        """The energy after a reading; unchanged by one that does not count."""
+        if not reading.verdict.counts:
+            return energy
+        return add_measure(
+            energy,
+            reading.ts,
+            reading.power_w,
+            night=reading.night,
+            max_gap_s=self._settings.energy.max_gap_s,
+            price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
+        )
+
     def _measured(self, states: dict[str, SensorState], reading: Reading) -> Reading:
         """Take a reading into its sensor's state, if it counts; the answer tells the energy."""
-        energy = states[reading.sensor].energy
-        if reading.verdict.counts:
-            energy = add_measure(
-                energy,
-                reading.ts,
-                reading.power_w,
-                night=reading.night,
-                max_gap_s=self._settings.energy.max_gap_s,
-                price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
-            )
+        energy = self._counted(states[reading.sensor].energy, reading)
         reading = replace(reading, day_j=energy.day_j, night_j=energy.night_j)
         if reading.verdict.counts:
             states[reading.sensor] = replace(states[reading.sensor], energy=energy, latest=reading)
@@ -378,6 +415,22 @@ class Bridge:
         states = self._journal.states()
         now_ts = self.now()
         return {slug: report_sensor(states[slug], now_ts) for slug in self._sensors}
+
+
+def join(
+    state: SensorState, known: SensorState | None, sums: Energy | None, start_kwh: float
+) -> SensorState:
+    """A state with the sums of `known`, or those that went on from there, where they are higher.
+
+    The chain is that of whoever has heard the sensor last.
+    """
+    known = known or state
+    energy = never_less(never_less(sums or state.energy, state.energy), known.energy)
+    started = start_from(energy, start_kwh * JOULES_PER_KWH)
+    state = replace(state, energy=replace(started, loaded=True))
+    if state.chain.held or (known.seen_ts or 0.0) <= (state.seen_ts or 0.0):
+        return state
+    return replace(state, chain=known.chain, latest=known.latest, seen_ts=known.seen_ts)
 
 
 def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:

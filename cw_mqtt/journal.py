@@ -215,9 +215,10 @@ class Journal:
         """
         with self.lock, self._transaction() as connection:
             first = self._value("SELECT min(seq) FROM readings WHERE ts > ?", newest_ts) or 0
-            connection.execute(
-                "UPDATE readings SET seq = seq + ? WHERE ts > ?", (seq + 1 - first, newest_ts)
-            )
+            more = max(0, seq + 1 - first)
+            # below 0 first: each number must be free at the moment at which it is given
+            connection.execute("UPDATE readings SET seq = -seq - ? WHERE ts > ?", (more, newest_ts))
+            connection.execute("UPDATE readings SET seq = -seq WHERE seq < 0")
             newest = max(seq, self._value("SELECT max(seq) FROM readings") or 0)
             connection.execute("DELETE FROM sqlite_sequence WHERE name = 'readings'")
             connection.execute("INSERT INTO sqlite_sequence VALUES ('readings', ?)", (newest,))

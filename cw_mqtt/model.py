@@ -142,16 +142,18 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """A sensor's energy total: a start value and what its live measures carried, in joules.
+    """What a sensor's measures have counted up to, in joules; none of the sums ever goes down.
 
-    `loaded` is false until the database was asked what it knows of this sensor; until then the
-    total is incomplete and must not be shown to anybody. `published` says that a total from
-    this journal has been published, so that the broker's retained one is no longer needed.
-    `cost` is what the live measures cost, in the currency of the settings, each at the price of
-    its own day and tariff.
+    `total_j` is published: it began at `start_j`, that is `start_kwh`. `day_j` and `night_j` are
+    what was counted in each tariff, `cost` what it cost, in the currency of the settings, each
+    measure at the price of its own day and tariff. `loaded` is false until the database was
+    asked what it knows of this sensor; until then the sums are incomplete and must not be shown
+    to anybody. `published` says that a total from this journal has been published, so that the
+    broker's retained one is no longer needed.
     """
 
     start_j: float = 0.0
+    total_j: float = 0.0
     day_j: float = 0.0
     night_j: float = 0.0
     last_ts: int | None = None
@@ -163,7 +165,7 @@ class Energy:
     @property
     def total_kwh(self) -> float:
         """The total in kWh, unrounded."""
-        return (self.start_j + self.day_j + self.night_j) / JOULES_PER_KWH
+        return self.total_j / JOULES_PER_KWH
 
 
 @dataclass(frozen=True, slots=True)

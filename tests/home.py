@@ -5,17 +5,25 @@ The one beginning of every harness; the folders of tests add what they drive.
 
 import threading
 from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, text
 
+from cw_mqtt.bridge import Bridge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Energy, Event, Reading, SensorState, Verdict
+from cw_mqtt.measure.energy import add_measure
+from cw_mqtt.model import Event, Reading, SensorState, Verdict
+from cw_mqtt.stages import Stage
 from cw_mqtt.store.engine import make_engine, transaction
+from cw_mqtt.store.positions import told
 from cw_mqtt.store.writer import DatabaseWriter
 from tests.settings import SENSOR, settings
+from tests.waiting import DEADLINE_S, wait_until
 
 START_TS = 1_790_000_000
 MAX_GAP_S = 300
@@ -29,7 +37,7 @@ def reading(ts: int, sensor: str = "main", **others: Any) -> Reading:
 class Home:
     """Settings with changes, a journal, and a database: by default a SQLite file, made when used.
 
-    `now_ts` is its clock; `told` collects what the database told of a sensor.
+    `now_ts` is its clock; `known` is what the database told of the sensors.
     """
 
     def __init__(self, folder: Path, url: str | None = None, **changes: Any) -> None:
@@ -41,7 +49,7 @@ class Home:
         self.health = Health()
         self.events: deque[Event] = deque(maxlen=1000)
         self.now_ts = float(START_TS)
-        self.told: dict[str, tuple[SensorState | None, Energy]] = {}
+        self.known: Mapping[str, SensorState] = {}
 
     def close(self) -> None:
         self.journal.close()
@@ -56,14 +64,50 @@ class Home:
 
     def name_sensors(self, names: dict[str, str], **others: Any) -> None:
         sensors = [{**SENSOR, "slug": slug, "name": name} for slug, name in names.items()]
-        self.settings = settings(self.folder, database={"url": self.url}, sensors=sensors, **others)
+        changes = {"database": {"url": self.url}, "sensors": sensors, **others}
+        self.settings = settings(self.folder, **changes)
 
-    def load(self, slug: str, copy: SensorState | None, measured: Energy) -> None:
-        self.told[slug] = (copy, measured)
-        self.journal.commit([copy or SensorState(slug, energy=Energy(loaded=True))])
+    def load(self, known: Mapping[str, SensorState], seq: int) -> None:
+        """What the bridge does."""
+        self.known = known
+        Bridge(self.settings, self.journal, self.health, self.events).load(known, seq)
 
     def hear(self, *readings: Reading) -> None:
-        self.journal.commit([], readings)
+        """Commit readings, counted in the totals of their sensors as the bridge does."""
+        states = dict(self.journal.states())
+        for each in filter(lambda each: each.verdict.counts, readings):
+            state = states.get(each.sensor, SensorState(each.sensor))
+            max_gap_s = self.settings.energy.max_gap_s
+            energy = add_measure(
+                state.energy, each.ts, each.power_w, night=each.night, max_gap_s=max_gap_s
+            )
+            states[each.sensor] = replace(state, energy=energy)
+        self.journal.commit(states.values(), readings)
+
+    def total_j(self, slug: str = "main") -> float:
+        return self.journal.states()[slug].energy.total_j
+
+    def stored_j(self) -> float:
+        """What all measures of all sensors carry, by their sums."""
+        query = "SELECT sum(day_j + night_j) FROM rollups WHERE span_s = 86400"
+        return float(self.ask(query)[0][0] or 0)
+
+    def corrections_kwh(self, slug: str = "main") -> float:
+        """What a writer says of them once all is stored."""
+        with self.running():
+            wait_until(lambda: "corrections" in self.health.report())
+        return float(self.health.report()["corrections"][slug])
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """A writer in its own thread, in touch with the database."""
+        self.health = Health()
+        stage = Stage(self.writer(), self.health)
+        stage.start()
+        wait_until(lambda: self.health.stages()["database"].state == "working")
+        yield
+        stage.ask_to_stop()
+        assert stage.join(DEADLINE_S)
 
     def readings(self) -> list[Reading]:
         """All readings in the journal, also those set aside."""
@@ -78,6 +122,17 @@ class Home:
         """Let a writer open the database, store one batch, and stop."""
         stopping = threading.Event()
         self.writer().serve(stopping, stopping.set)
+
+    def stop_while_building(self) -> None:
+        """Start a writer that is told to stop before its sums are built."""
+        stopping = threading.Event()
+        stopping.set()
+        self.writer().serve(stopping, lambda: None)
+
+    def go_back_to(self, seq: int) -> None:
+        """Let the database be as far as reading `seq`, as after a restore."""
+        (entry,) = self.journal.readings_after(seq - 1, 1)
+        self.tell(f"UPDATE bridge_positions SET seq = {seq}, last_reading = '{told(entry)}'")
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         with transaction(self.engine) as connection:

@@ -12,7 +12,7 @@ from cw_mqtt import bridge
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.model import Chunk, Energy, Event, SensorState, Verdict
+from cw_mqtt.model import JOULES_PER_KWH, Chunk, Energy, Event, SensorState, Verdict
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.home import Home
 from tests.packets import OTHER_KEY, RECORDED, payloads, powers, times
@@ -28,8 +28,7 @@ class Running(Home):
         self.bridge = Bridge(self.settings, self.journal, self.health, self.events)
 
     def loaded(self):
-        for slug in self.bridge.sensors_to_load():
-            self.bridge.load(slug, None, Energy())
+        self.bridge.load({}, 0)
         return self
 
     @property
@@ -101,7 +100,6 @@ def test_a_total_goes_on_over_a_restart(start):
     running.journal.close()
 
     again = start()
-    assert again.bridge.sensors_to_load() == []
     again.bridge.process(chunks()[11:])
 
     assert again.state.energy.day_j == expected_j()
@@ -254,14 +252,38 @@ def test_a_refused_repeat_is_counted_and_writes_nothing(start, tmp_path, caplog)
     assert start().state.verdicts[Verdict.REPLAYED] == 39
 
 
+def knows(**energy):
+    """What the database knows of the sensor."""
+    return {"main": SensorState("main", energy=Energy(**energy))}
+
+
 def test_a_total_is_the_start_value_plus_the_stored_history(start):
     running = start(sensors=[{**SENSOR, "start_kwh": 1000}])
 
-    running.bridge.load("main", None, Energy(day_j=36_000, night_j=36_000, last_ts=72))
+    running.bridge.load(knows(total_j=72_000, day_j=36_000, night_j=36_000, last_ts=72), 0)
 
     assert running.state.energy.total_kwh == pytest.approx(1000.02)
     assert running.state.energy.night_j == 36_000
-    assert running.bridge.sensors_to_load() == []
+    assert running.bridge.knows_totals
+
+
+def test_a_start_value_written_later_lifts_the_total_by_the_difference(start):
+    running = start(sensors=[{**SENSOR, "start_kwh": 100}]).loaded()
+    running.bridge.process(chunks())
+    running.journal.close()
+
+    again = start(sensors=[{**SENSOR, "start_kwh": 150}]).loaded()
+
+    assert again.state.energy.total_kwh == pytest.approx(150 + expected_j() / JOULES_PER_KWH)
+
+
+def test_a_start_value_that_is_lowered_lowers_nothing_and_is_told(start, caplog):
+    start(sensors=[{**SENSOR, "start_kwh": 100}]).loaded().journal.close()
+
+    again = start(sensors=[{**SENSOR, "start_kwh": 99.5}]).loaded()
+
+    assert again.state.energy.total_kwh == 100
+    assert "main: start_kwh is 99.5 now" in caplog.text
 
 
 def test_a_lost_journal_takes_total_and_chain_from_the_copy(start):
@@ -269,21 +291,65 @@ def test_a_lost_journal_takes_total_and_chain_from_the_copy(start):
     before.bridge.process(chunks()[:12])
     after = start("after")
 
-    after.bridge.load("main", before.state, Energy())
+    after.bridge.load({"main": before.state}, 0)
     after.bridge.process(chunks()[12:])
 
-    assert after.state.energy.day_j == expected_j()
+    assert after.state.energy.total_j == expected_j()
     assert [r.power_w for r in after.readings()] == powers()[12:]
 
 
-def test_readings_of_before_the_total_was_loaded_are_in_it(start):
+def test_readings_of_before_the_total_was_loaded_go_on_from_it(start):
     running = start()
     running.bridge.process(chunks())
     assert not running.state.energy.loaded
+    first = running.readings()[5]
 
-    running.bridge.load("main", SensorState("main", energy=Energy(5e6, loaded=True)), Energy())
+    last = {"last_ts": first.ts - 10, "last_power_w": first.power_w}
+    running.bridge.load(knows(total_j=5e6, day_j=5e6, **last), 0)
 
-    assert running.state.energy.start_j + running.state.energy.day_j == 5e6 + expected_j()
+    assert running.state.energy.total_j == 5e6 + 10 * first.power_w + expected_j()
+
+
+def test_what_the_database_has_of_the_journal_is_not_counted_again(start):
+    running = start()
+    running.bridge.process(chunks())
+    stored = running.readings()[:11]
+    measured = expected_j(first=5, last=11)
+
+    last = {"last_ts": stored[-1].ts, "last_power_w": stored[-1].power_w}
+    running.bridge.load(knows(total_j=measured, day_j=measured, **last), 11)
+
+    assert running.state.energy.total_j == pytest.approx(expected_j())
+    assert running.state.energy.day_j == running.state.energy.total_j
+
+
+def test_an_old_copy_of_the_journal_goes_on_from_what_the_database_knows(start):
+    running = start().loaded()
+    running.bridge.process(chunks()[:11])
+    running.journal.close()
+    copied = (running.journal.path).read_bytes()
+    newer = start().loaded()
+    newer.bridge.process(chunks()[11:16])
+    known = newer.state
+    newer.journal.close()
+    running.journal.path.write_bytes(copied)
+
+    restored = start()
+    restored.bridge.load({"main": known}, 16)
+    restored.bridge.process(chunks()[16:])
+
+    assert restored.state.energy.total_j == expected_j()
+    assert restored.readings()[-1].power_w == powers()[-1]
+
+
+def test_what_the_database_knows_less_of_changes_nothing(start):
+    running = start().loaded()
+    running.bridge.process(chunks())
+    before = running.state
+
+    running.bridge.load(knows(total_j=1, day_j=1, last_ts=1, loaded=True), 0)
+
+    assert running.state == before
 
 
 def test_a_total_is_raised_to_what_subscribers_last_saw(start, caplog):

@@ -1,6 +1,6 @@
 """A board whose clock is wrong, up to the database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -12,7 +12,7 @@ from cw_mqtt.dating import RELEASE_TS, shifted
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Chain, Energy, Heard, Packet, SensorState
+from cw_mqtt.model import Chain, Heard, Packet, SensorState
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.clock import Computer
 from tests.home import Home
@@ -47,8 +47,8 @@ class Board(Home):
         self.bridge = Bridge(self.settings, self.journal, self.health, self.events, clocks)
         self.store()
 
-    def load(self, slug: str, copy: SensorState | None, measured: Energy) -> None:
-        self.bridge.load(slug, copy, measured)
+    def load(self, known: Mapping[str, SensorState], seq: int) -> None:
+        self.bridge.load(known, seq)
 
     def store(self) -> None:
         self.now_ts = self.computer.wall_ts()

@@ -56,6 +56,7 @@ def add_measure(
         carried = carry(energy.last_ts, energy.last_power_w, ts, power_w, max_gap_s)
     return replace(
         energy,
+        total_j=energy.total_j + carried.energy_j,
         day_j=energy.day_j + (0.0 if night else carried.energy_j),
         night_j=energy.night_j + (carried.energy_j if night else 0.0),
         last_ts=ts,
@@ -64,21 +65,15 @@ def add_measure(
     )
 
 
-def join_totals(stored: Energy, since: Energy) -> Energy:
-    """The stored total with what live measures carried before it could be loaded."""
-    newest = stored if since.last_ts is None else since
-    return Energy(
-        start_j=stored.start_j,
-        day_j=stored.day_j + since.day_j,
-        night_j=stored.night_j + since.night_j,
-        last_ts=newest.last_ts,
-        last_power_w=newest.last_power_w,
-        loaded=True,
-        cost=stored.cost + since.cost,
+def never_less(energy: Energy, least: Energy) -> Energy:
+    """Energy with each of its sums lifted to that of `least` where it is lower."""
+    sums = ("start_j", "total_j", "day_j", "night_j", "cost")
+    return replace(
+        energy, **{name: max(getattr(energy, name), getattr(least, name)) for name in sums}
     )
 
 
-def raise_total(energy: Energy, kwh: float) -> Energy:
-    """The total lifted to `kwh` if it is lower; a published total never goes down."""
-    missing_j = max(0.0, kwh - energy.total_kwh) * JOULES_PER_KWH
-    return replace(energy, start_j=energy.start_j + missing_j)
+def start_from(energy: Energy, start_j: float) -> Energy:
+    """Energy whose total begins at `start_j`, if that is more than it began at before."""
+    more_j = max(0.0, start_j - energy.start_j)
+    return replace(energy, start_j=energy.start_j + more_j, total_j=energy.total_j + more_j)

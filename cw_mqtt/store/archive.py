@@ -15,7 +15,7 @@ from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED
 from cw_mqtt.store.providers import line_in_force
 from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
-from cw_mqtt.store.rollups import edited, lock
+from cw_mqtt.store.rollups import lock, refresh
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
 LATEST_TS = 253_402_300_799  # the end of the year 9999, the last that dates can say
@@ -106,7 +106,7 @@ class Archive:
                 if ts < found.thinned_ts:
                     return False
                 connection.execute(ADDED, row)
-                edited(connection, found, ts, ts, self._max_gap_s)
+                refresh(connection, found, ts, ts, self._max_gap_s)
         except DBAPIError:  # the row is refused: no such sensor
             return False
         return True

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED, whole
-from cw_mqtt.store.rollups import DAY_S, Mark, edited, refresh
+from cw_mqtt.store.rollups import DAY_S, Mark, lock, refresh
 from cw_mqtt.store.tables import measures
 
 ROWS_AT_ONCE = 10_000
@@ -42,7 +42,8 @@ def insert_history(
         while chunk := list(islice(rows, ROWS_AT_ONCE)):
             connection.execute(ADDED, chunk)
             times = [row["timestamp"] for row in chunk]
-            refresh(connection, sensor_id, int(min(times)), int(max(times)), max_gap_s)
+            found = lock(connection, sensor_id)
+            refresh(connection, found, int(min(times)), int(max(times)), max_gap_s)
             written += len(chunk)
             progress(written)
 
@@ -56,8 +57,8 @@ def add_missing(
     """Add those measures that are not there yet; how many.
 
     `points` are night flags by timestamp and power: a measure with the same two is the same, so
-    that other night hours do not make others of them. What is added is a correction; `found` is
-    the sensor's mark, which `lock` gave.
+    that other night hours do not make others of them. `found` is the sensor's mark, which `lock`
+    gave.
     """
     sensor_id = found.sensor_id
     asked = {"sensor_id": sensor_id, "times": [ts for ts, _ in points]}
@@ -72,7 +73,7 @@ def add_missing(
     ]
     connection.execute(ADDED, rows)
     for first_ts, last_ts in stretches([ts for ts, _ in missing]):
-        edited(connection, found, first_ts, last_ts, max_gap_s)
+        refresh(connection, found, first_ts, last_ts, max_gap_s)
     return len(missing)
 
 

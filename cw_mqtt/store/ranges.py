@@ -31,7 +31,7 @@ from cw_mqtt.store.measures import (
     stored_measure,
     whole,
 )
-from cw_mqtt.store.rollups import ALL, QUARTER_S, SPANS_S, Mark, edited, find_mark, lock
+from cw_mqtt.store.rollups import ALL, QUARTER_S, SPANS_S, Mark, find_mark, lock, refresh
 from cw_mqtt.store.tables import measures, rollups
 
 MICROSECONDS = 1_000_000
@@ -171,7 +171,7 @@ def delete_measures(connection: Connection, chosen: Range, max_gap_s: int) -> in
     if first_ts is None:
         return 0
     deleted = connection.execute(DELETED[chosen.key], numbers).rowcount
-    edited(connection, lock(connection, chosen.sensor_id), first_ts, last_ts, max_gap_s)
+    refresh(connection, lock(connection, chosen.sensor_id), first_ts, last_ts, max_gap_s)
     return deleted
 
 

@@ -5,18 +5,15 @@ the measures, in the same transaction. So a cell depends on the measures alone, 
 way they came. A cell without measures has no row; there are none for the years before 1970.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Double,
     Engine,
     Select,
-    bindparam,
     delete,
     func,
     insert,
@@ -27,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from cw_mqtt.model import JOULES_PER_KWH, Energy
+from cw_mqtt.model import Energy
 from cw_mqtt.store.carried import added_up, carried
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import NEWEST, OF_TIME, whole
@@ -70,12 +67,8 @@ COMPUTED = {
     for finer_s, span_s in pairwise(SPANS_S)
 }
 STORED = {s: select(rollups).where(cells_between(s, s)) for s in SPANS_S}
-COUNTED = (cell.span_s, cell.day_j + cell.night_j)
-ADD = [
-    insert(rollups).from_select(cell.keys(), cells).returning(*COUNTED)
-    for cells in COMPUTED.values()
-]
-REMOVE = delete(rollups).where(or_(*(cells_between(s, s) for s in SPANS_S))).returning(*COUNTED)
+ADD = [insert(rollups).from_select(cell.keys(), cells) for cells in COMPUTED.values()]
+REMOVE = delete(rollups).where(or_(*(cells_between(s, s) for s in SPANS_S)))
 TOTAL = select(func.sum(cell.day_j), func.sum(cell.night_j)).where(
     cell.sensor_id == whole("sensor_id"), cell.span_s == DAY_S
 )
@@ -86,10 +79,12 @@ MARK = select(rollup_marks).where(THIS_MARK)
 ADD_MARK = insert(rollup_marks)
 LOCK = update(rollup_marks).where(THIS_MARK).values(form=mark.form).returning(rollup_marks)
 CHANGE_MARK = update(rollup_marks).where(THIS_MARK)
-CORRECT = CHANGE_MARK.values(corrected_j=mark.corrected_j + bindparam("change_j", type_=Double))
 
-CORRECTIONS = select(sensor_slugs.c.slug, mark.corrected_j).join(
-    sensor_slugs, sensor_slugs.c.sensor_id == mark.sensor_id
+STORED_SUMS = (
+    select(sensor_slugs.c.slug, func.sum(cell.day_j + cell.night_j))
+    .join(sensor_slugs, sensor_slugs.c.sensor_id == cell.sensor_id)
+    .where(cell.span_s == DAY_S)
+    .group_by(sensor_slugs.c.slug)
 )
 
 SENSORS = select(sensors.c.id).order_by(sensors.c.id)
@@ -105,8 +100,7 @@ class Mark:
     """How far a sensor's cells hold.
 
     They have all measures before `built_ts`, with `max_gap_s` as the longest interval. Before
-    `thinned_ts`, the start of a day, the measures themselves are gone. `corrected_j` is what
-    edits of measures have changed in the cells, and not in the total that is published.
+    `thinned_ts`, the start of a day, the measures themselves are gone.
     """
 
     sensor_id: int
@@ -114,7 +108,6 @@ class Mark:
     max_gap_s: int = 0
     built_ts: int = 0
     thinned_ts: int = 0
-    corrected_j: float = 0.0
 
     def holds(self, max_gap_s: int, until_ts: int) -> bool:
         """Whether the cells before `until_ts` may be used."""
@@ -141,39 +134,27 @@ def lock(connection: Connection, sensor_id: int) -> Mark:
 def stored_energy(connection: Connection, sensor_id: int) -> Energy:
     """What all measures of a sensor carry, once its cells are built, and its newest measure."""
     of_sensor = {"sensor_id": sensor_id}
-    day_j, night_j = connection.execute(TOTAL, of_sensor).one()
+    day_j, night_j = (joules or 0.0 for joules in connection.execute(TOTAL, of_sensor).one())
     newest = connection.execute(NEWEST, of_sensor).first()
-    energy = Energy(day_j=day_j or 0.0, night_j=night_j or 0.0)
+    energy = Energy(total_j=day_j + night_j, day_j=day_j, night_j=night_j)
     return replace(energy, last_ts=newest[0], last_power_w=newest[1]) if newest else energy
 
 
-def corrections_kwh(connection: Connection) -> dict[str, float]:
-    """What edits have changed in the sums of each sensor, by slug; the published total has not."""
-    return {slug: joules / JOULES_PER_KWH for slug, joules in connection.execute(CORRECTIONS)}
+def stored_sums(connection: Connection) -> dict[str, float]:
+    """The energy in J that all measures of each sensor carry, by slug."""
+    return dict(connection.execute(STORED_SUMS).all())
 
 
 def refresh(
-    connection: Connection, sensor_id: int, first_ts: int, last_ts: int, max_gap_s: int
+    connection: Connection, found: Mark, first_ts: int, last_ts: int, max_gap_s: int
 ) -> None:
     """Compute the cells anew after measures from `first_ts` to `last_ts` came or went.
 
-    Cells whose measures are thinned out stay as they are.
+    `found` is the sensor's mark, which `lock` gave. Cells whose measures are thinned out stay
+    as they are.
     """
-    first_ts = max(first_ts, lock(connection, sensor_id).thinned_ts)
-    compute(connection, sensor_id, first_ts, end_of_change(last_ts, max_gap_s), max_gap_s)
-
-
-def edited(
-    connection: Connection, found: Mark, first_ts: int, last_ts: int, max_gap_s: int
-) -> None:
-    """`refresh` after a change by hand, which the published total does not follow: note it.
-
-    `found` is the sensor's mark, which `lock` gave.
-    """
-    first_ts, until_ts = max(first_ts, found.thinned_ts), end_of_change(last_ts, max_gap_s)
-    change_j = compute(connection, found.sensor_id, first_ts, until_ts, max_gap_s)
-    if found.holds(max_gap_s, last_ts):  # else the cells did not know what was there before
-        connection.execute(CORRECT, {"of_sensor": found.sensor_id, "change_j": change_j})
+    first_ts = max(first_ts, found.thinned_ts)
+    compute(connection, found.sensor_id, first_ts, end_of_change(last_ts, max_gap_s), max_gap_s)
 
 
 def end_of_change(last_ts: int, max_gap_s: int) -> int:
@@ -183,18 +164,12 @@ def end_of_change(last_ts: int, max_gap_s: int) -> int:
 
 def compute(
     connection: Connection, sensor_id: int, first_ts: int, until_ts: int, max_gap_s: int
-) -> float:
-    """Compute all cells that meet this time; by how many joules their energy has changed."""
-    if first_ts >= until_ts:
-        return 0.0
-    bounds = bounds_of(sensor_id, first_ts, until_ts, max_gap_s)
-    before, *after = [connection.execute(cells, bounds).all() for cells in (REMOVE, *ADD)]
-    return energy_j(chain.from_iterable(after)) - energy_j(before)
-
-
-def energy_j(counted: Iterable[Any]) -> float:
-    """The energy in the quarter hours among these cells."""
-    return math.fsum(joules for span_s, joules in counted if span_s == QUARTER_S)
+) -> None:
+    """Compute all cells that meet this time."""
+    if first_ts < until_ts:
+        bounds = bounds_of(sensor_id, first_ts, until_ts, max_gap_s)
+        for cells in (REMOVE, *ADD):
+            connection.execute(cells, bounds)
 
 
 def bounds_of(sensor_id: int, first_ts: int, until_ts: int, max_gap_s: int) -> dict[str, int]:

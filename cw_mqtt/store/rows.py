@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Delete, Table, bindparam, delete, func, inser
 from cw_mqtt.journal import STATE, Entry
 from cw_mqtt.model import Reading, SensorState
 from cw_mqtt.store.bulk import stretches
-from cw_mqtt.store.rollups import refresh
+from cw_mqtt.store.rollups import lock, refresh
 from cw_mqtt.store.tables import bridge_states, measures, set_aside
 
 Ids = Mapping[str, int]  # of sensors, by slug
@@ -17,6 +17,7 @@ Ids = Mapping[str, int]  # of sensors, by slug
 ADD_MEASURES = insert(measures)
 ADD_SET_ASIDE = insert(set_aside)
 ADD_STATES = insert(bridge_states)
+COPIES = select(bridge_states.c.sensor, bridge_states.c.state)
 
 
 def withdraw(table: Table) -> Delete:
@@ -48,8 +49,9 @@ def add_entries(connection: Connection, entries: Sequence[Entry], ids: Ids, max_
     for entry in counting:
         times[ids[entry.reading.sensor]].append(entry.reading.ts)
     for sensor_id in sorted(times):  # everybody locks them in this order
+        found = lock(connection, sensor_id)
         for first_ts, last_ts in stretches(sorted(times[sensor_id])):
-            refresh(connection, sensor_id, first_ts, last_ts, max_gap_s)
+            refresh(connection, found, first_ts, last_ts, max_gap_s)
 
 
 def measure_row(reading: Reading, ids: Ids) -> dict[str, float]:
@@ -70,6 +72,11 @@ def set_aside_row(reading: Reading, ids: Ids) -> dict[str, float | str]:
         "battery_mv": reading.battery_mv,
         "reason": str(reading.verdict),
     }
+
+
+def copied_states(connection: Connection) -> dict[str, SensorState]:
+    """The copies of the sensors' states, by slug."""
+    return {slug: STATE.validate_json(text) for slug, text in connection.execute(COPIES)}
 
 
 def copy_states(connection: Connection, states: Collection[SensorState]) -> None:

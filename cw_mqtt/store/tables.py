@@ -152,7 +152,6 @@ rollup_marks = Table(
     Column("max_gap_s", BigInteger, nullable=False),
     Column("built_ts", BigInteger, nullable=False),
     Column("thinned_ts", BigInteger, nullable=False),
-    Column("corrected_j", Double, nullable=False),
 )
 
 # readings that are in no total, and why: columns as in `measures`
@@ -170,13 +169,15 @@ set_aside = Table(
     Index("set_aside_sensor_id_timestamp", "sensor_id", "timestamp"),
 )
 
-# how far each journal was read, the newest time that came from it, and its installation's name
+# how far each journal was read, the newest time and the last reading that came from it, and its
+# installation's name
 bridge_positions = Table(
     "bridge_positions",
     metadata,
     Column("journal_id", String(255), primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("newest_ts", BigInteger, nullable=False),
+    Column("last_reading", String(255), nullable=False),
     Column("installation", String(255), nullable=False),
 )
 

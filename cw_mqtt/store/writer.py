@@ -3,25 +3,24 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.health import Health
-from cw_mqtt.journal import STATE, Entry, Journal
-from cw_mqtt.model import Energy, SensorState
+from cw_mqtt.journal import Entry, Journal
+from cw_mqtt.model import JOULES_PER_KWH, SensorState
 from cw_mqtt.store.engine import first_line, place, transaction
 from cw_mqtt.store.positions import Position, advance, take_up
 from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.retention import delete_oldest_day
-from cw_mqtt.store.rollups import build, corrections_kwh, stored_energy
-from cw_mqtt.store.rows import Ids, add_entries, copy_states
+from cw_mqtt.store.rollups import build, stored_energy, stored_sums
+from cw_mqtt.store.rows import Ids, add_entries, copied_states, copy_states
 from cw_mqtt.store.schema import HEAD, bring_up_to_date
 from cw_mqtt.store.sensors import link_sensors
-from cw_mqtt.store.tables import bridge_states
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +28,15 @@ READINGS_AT_ONCE = 500
 LOOK_AGAIN_S = 30
 TELL_EVERY_S = 10
 
-Load = Callable[[str, SensorState | None, Energy], None]
+Load = Callable[[Mapping[str, SensorState], int], None]
 
 
 class DatabaseWriter:
     """Stores the journal's readings, and keeps a copy of each sensor's state for a lost journal.
 
-    `load` is called once for each sensor that the journal has not loaded, before any of its
-    readings is stored: with its slug, the copy of its state if there is one, and what the
-    measures in the database carry. It must commit the sensor's state to the journal, loaded.
+    `load` is called each time that the database was opened, before anything is stored: with
+    what it knows of the sensors, and how far it has the journal's readings. It must commit the
+    sensors' states to the journal, loaded.
     """
 
     name = "database"
@@ -64,6 +63,7 @@ class DatabaseWriter:
         self._position = Position()
         self._ids: dict[str, int] = {}
         self._copied: dict[str, SensorState] = {}
+        self._stored: Mapping[str, SensorState] = {}  # as of the position
         self._losing = False
         health.show("database", "kind", value=engine.dialect.name)
         health.ask("journal", "unstored", answer=self._unstored)
@@ -79,7 +79,8 @@ class DatabaseWriter:
         When `stopping` is set, one more batch is stored; the rest waits in the journal.
         """
         self._forget_stored()  # the journal is bounded also while the database is away
-        self._open(stopping)
+        if not self._open(stopping):
+            return
         works()
         while not stopping.is_set():
             while self._store_batch() and not stopping.is_set():
@@ -90,22 +91,23 @@ class DatabaseWriter:
         self._store_batch()
         self._write(())
 
-    def _open(self, stopping: threading.Event) -> None:
-        """Find or make everything in the database that the readings need."""
+    def _open(self, stopping: threading.Event) -> bool:
+        """Find or make everything in the database that the readings need; false when stopping.
+
+        Nothing is stored before every total is loaded: its energy would be counted again.
+        """
         self._ids = prepare_database(self._engine, self._settings, self._clock())
         self._build_rollups(stopping)
+        if stopping.is_set():
+            return False
         with transaction(self._engine) as connection:
             self._position = take_up(connection, self._journal)
         self._compare_with_journal()
-        states = self._journal.states()
-        for slug in self._names:
-            loaded = slug in states and states[slug].energy.loaded
-            if not loaded and not stopping.is_set():
-                self._load_sensor(slug)
+        self._load(self._known_states(), self._position.seq)
         self._copied = {}
         self._write(())
-        self._look()
         self._health.show("database", "form", value=HEAD)
+        return True
 
     def _build_rollups(self, stopping: threading.Event) -> None:
         """Compute what is missing, as after a take-over; minutes for many years."""
@@ -118,16 +120,15 @@ class DatabaseWriter:
                 told_s = time.monotonic()
 
     def _compare_with_journal(self) -> None:
-        oldest, newest = self._journal.span()
         seq = self._position.seq
-        if seq > newest:
+        if self._position.is_beyond(self._journal):
             log.error(
-                "the journal is an old copy: it ends with reading %s, and the database has %s; "
-                "new readings are numbered above that",
-                newest,
+                "the journal is an old copy: readings up to %s are in the database, and not those "
+                "it has under these numbers; new ones are numbered above that",
                 seq,
             )
             self._journal.continue_after(seq, self._position.newest_ts)
+        oldest, _ = self._journal.span()
         if seq < oldest - 1:
             log.error(
                 "readings %s to %s are not in the database, and no more in the journal",
@@ -135,26 +136,37 @@ class DatabaseWriter:
                 oldest - 1,
             )
 
-    def _load_sensor(self, slug: str) -> None:
-        query = select(bridge_states.c.state).where(bridge_states.c.sensor == slug)
+    def _known_states(self) -> dict[str, SensorState]:
+        """The copies of the states; without one, what the measures of a new sensor carry."""
+        states = self._journal.states()
         with transaction(self._engine) as connection:
-            text = connection.execute(query).scalar()
-            carried = stored_energy(connection, self._ids[slug])
-        self._load(slug, STATE.validate_json(text) if text else None, carried)
+            known = copied_states(connection)
+            for slug in self._names.keys() - known:
+                if not (slug in states and states[slug].energy.loaded):
+                    known[slug] = SensorState(
+                        slug, energy=stored_energy(connection, self._ids[slug])
+                    )
+        return known
 
     def _store_batch(self) -> bool:
         """Store the oldest readings that are not stored yet; whether there were any."""
-        entries = self._journal.readings_after(self._position.seq, READINGS_AT_ONCE)
-        if not entries:
-            return False
+        with self._journal.lock:
+            entries = self._journal.readings_after(self._position.seq, READINGS_AT_ONCE)
+            states = self._journal.states()
+        if entries:
+            self._write_what_can_be(entries)
+            self._forget_stored()
+        if len(entries) < READINGS_AT_ONCE:
+            self._stored = states
+        return bool(entries)
+
+    def _write_what_can_be(self, entries: Sequence[Entry]) -> None:
         try:
             self._write(entries)
         except DBAPIError:
             # a sensor's row may have been deleted: then new ones are made, and nothing is refused
             self._ids = {}
             self._write_by_halves(entries)
-        self._forget_stored()
-        return True
 
     def _write_by_halves(self, entries: Sequence[Entry]) -> None:
         """Find the readings that the database refuses for ever; store the others."""
@@ -217,9 +229,11 @@ class DatabaseWriter:
     def _look(self) -> None:
         """See what others have changed; notice a database that went away while no reading came."""
         with transaction(self._engine) as connection:
-            corrections = corrections_kwh(connection)
-        for slug, kwh in corrections.items():
-            self._health.show("corrections", slug, value=round(kwh, 3))
+            sums_j = stored_sums(connection)
+        for slug in self._names.keys() & self._stored:
+            energy = self._stored[slug].energy
+            kwh = (sums_j.get(slug, 0.0) - (energy.total_j - energy.start_j)) / JOULES_PER_KWH
+            self._health.show("corrections", slug, value=round(kwh, 3) + 0.0)  # no -0.0
 
     def _delete_old(self) -> None:
         """Let the oldest day of measures go, if the settings say so."""

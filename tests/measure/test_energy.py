@@ -4,8 +4,8 @@ from cw_mqtt.measure.energy import (
     Carried,
     add_measure,
     carry,
-    join_totals,
-    raise_total,
+    never_less,
+    start_from,
 )
 from cw_mqtt.model import JOULES_PER_KWH, Energy
 
@@ -61,25 +61,23 @@ def test_energy_goes_to_the_tariff_of_the_measure_that_carries_it():
     assert (energy.day_j, energy.night_j) == (2000, 1000)
 
 
-def test_what_was_measured_before_the_stored_total_came_is_added_to_it():
-    stored = add_all(Energy(start_j=10 * JOULES_PER_KWH), HOUR)
-    since = add_all(Energy(), [(7200, 1000.0, 0), (7236, 1000.0, 0)])
+def test_each_sum_is_lifted_alone_and_none_lowered():
+    ours = Energy(total_j=10, day_j=7, night_j=3, last_ts=50, last_power_w=9, cost=0.5)
+    theirs = Energy(start_j=1, total_j=12, day_j=6, night_j=5, last_ts=40, cost=0.4)
 
-    joined = join_totals(stored, since)
-
-    assert joined.total_kwh == pytest.approx(11.01)
-    assert (joined.loaded, joined.last_ts) == (True, 7236)
+    assert never_less(ours, theirs) == Energy(1, 12, 7, 5, 50, 9, cost=0.5)
 
 
-def test_the_next_measure_joins_the_stored_one():
-    joined = join_totals(add_all(Energy(), HOUR), Energy())
+@pytest.mark.parametrize(
+    ("start_kwh", "total_kwh"),
+    [(100, 101.0), (150, 151.0), (50, 101.0), (0, 101.0)],
+)
+def test_a_start_is_raised_later_and_never_lowered(start_kwh, total_kwh):
+    energy = add_all(start_from(Energy(), 100 * JOULES_PER_KWH), HOUR)
 
-    assert add_all(joined, [(3636, 1000.0, 0)]).total_kwh == pytest.approx(1.01)
+    energy = start_from(energy, start_kwh * JOULES_PER_KWH)
 
-
-@pytest.mark.parametrize(("kwh", "total_kwh"), [(0.5, 1.0), (1.0, 1.0), (7.25, 7.25)])
-def test_a_total_is_raised_and_never_lowered(kwh, total_kwh):
-    assert raise_total(add_all(Energy(), HOUR), kwh).total_kwh == total_kwh
+    assert energy.total_kwh == total_kwh
 
 
 def test_a_measure_heard_out_of_order_counts_no_time_twice():
@@ -109,9 +107,3 @@ def test_each_measure_costs_what_its_energy_cost_then():
     energy = add_measure(energy, 360, 1000, night=True, max_gap_s=300, price_per_kwh=0.1)
 
     assert energy.cost == pytest.approx(0.05 * 0.2 + 0.05 * 0.1)
-
-
-def test_a_joined_total_keeps_both_costs():
-    joined = join_totals(Energy(cost=2.0), Energy(cost=0.5))
-
-    assert joined.cost == 2.5

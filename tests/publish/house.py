@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cw_mqtt.config.settings import MqttSettings
-from cw_mqtt.measure.energy import raise_total
+from cw_mqtt.measure.energy import never_less
 from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Reading, SensorState, Verdict
 from cw_mqtt.publish.service import MqttPublisher
 from cw_mqtt.stages import Stage
@@ -23,9 +23,9 @@ def reading(power_w: float = 512, ts: int = NOW_TS) -> Reading:
 
 def state(power_w: float = 512, kwh: float = 12.5, ts: int = NOW_TS, **energy: Any) -> SensorState:
     """The state of a sensor that works, with its total loaded and published."""
-    total = Energy(kwh * JOULES_PER_KWH, **{"loaded": True, "published": True, **energy})
+    total = {"total_j": kwh * JOULES_PER_KWH, "loaded": True, "published": True}
     chain = Chain(intervals_s=(8.2, 8.1, 8.3), loss=0.025)
-    return SensorState("main", chain, total, reading(power_w, ts), float(ts))
+    return SensorState("main", chain, Energy(**total | energy), reading(power_w, ts), float(ts))
 
 
 class House(Home):
@@ -91,10 +91,10 @@ class House(Home):
 
     def announce_total(self, slug: str, retained_kwh: float | None) -> None:
         """What the bridge does: raise the total and mark it as published."""
-        self.journal.update(
-            slug,
-            lambda state: replace(
-                state,
-                energy=replace(raise_total(state.energy, retained_kwh or 0.0), published=True),
-            ),
-        )
+        least = Energy(total_j=(retained_kwh or 0.0) * JOULES_PER_KWH, published=True)
+
+        def announce(state: SensorState) -> SensorState:
+            energy = replace(never_less(state.energy, least), published=True)
+            return replace(state, energy=energy)
+
+        self.journal.update(slug, announce)

@@ -10,7 +10,7 @@ from typing import Any
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Chunk, Energy, Reading, SensorState
+from cw_mqtt.model import Chunk, Reading, SensorState
 from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
 from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware
@@ -104,10 +104,6 @@ class Listener(Home):
         """What is remembered of a sensor."""
         return self.journal.states()[slug]
 
-    def load(self, slug: str, copy: SensorState | None, measured: Energy) -> None:
-        """Nothing: the bridge has its totals from the beginning."""
-
     def _begin(self) -> None:
         self._bridge = Bridge(self.settings, self.journal, self.health, self.events)
-        for slug in self._bridge.sensors_to_load():
-            self._bridge.load(slug, None, Energy())
+        self._bridge.load({}, 0)

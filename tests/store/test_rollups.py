@@ -1,9 +1,7 @@
 """Rollups on both databases: always what the measures say, however those came and went."""
 
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -141,27 +139,9 @@ def test_the_total_of_a_sensor_is_what_its_cells_carry(home: Home) -> None:
 
     with transaction(home.engine) as connection:
         assert stored_energy(connection, 1) == Energy(
-            day_j=1001.0, night_j=5005.0, last_ts=reading(90_002).ts, last_power_w=500.5
+            total_j=6006.0,
+            day_j=1001.0,
+            night_j=5005.0,
+            last_ts=reading(90_002).ts,
+            last_power_w=500.5,
         )
-
-
-@pytest.mark.parametrize(
-    ("change", "corrected_j"),
-    [
-        (lambda archive, ts: None, 0.0),
-        (lambda archive, ts: archive.insert(1, ts + 4, 1500.5, night=False), 4000.0),
-        (lambda archive, ts: archive.insert(1, ts + 10, 0.0, night=True), 500.5),
-        (lambda archive, ts: archive.delete(Range(1, Key.TIME, 0, (ts + 8) * US)), -4004.0),
-        (lambda archive, ts: archive.insert(1, 5, 1.0, night=False), 0.0),
-    ],
-)
-def test_only_what_people_edit_is_a_correction(
-    home: Home, change: Callable[[Archive, int], object], corrected_j: float
-) -> None:
-    home.hear(reading(0), reading(8))
-    home.store()
-
-    change(Archive(home.engine, home.settings), reading(0).ts)
-
-    with transaction(home.engine) as connection:
-        assert find_mark(connection, 1).corrected_j == pytest.approx(corrected_j)

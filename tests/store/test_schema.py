@@ -9,7 +9,7 @@ from sqlalchemy import inspect
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
-from cw_mqtt.model import Energy, Verdict
+from cw_mqtt.model import Verdict
 from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.schema import bring_up_to_date
 from cw_mqtt.store.sequences import repair_sequences
@@ -165,8 +165,9 @@ def test_an_adopted_sensor_goes_on_under_its_id(old_home):
 
     new = old_home.ask("SELECT id, sensor_id FROM measures WHERE id > 45 ORDER BY id")
     assert new == [(46, 3), (47, 7)]
-    measured = Energy(night_j=8 * (812.25 + 815) / 2, last_ts=1415000008, last_power_w=815)
-    assert old_home.told["main"] == (None, measured)
+    energy = old_home.known["main"].energy
+    assert (energy.total_j, energy.night_j) == (8 * (812.25 + 815) / 2,) * 2
+    assert (energy.last_ts, energy.last_power_w) == (1415000008, 815)
 
 
 def test_programs_that_migrate_at_once_do_not_disturb_each_other(home):

@@ -2,21 +2,21 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Chain, Energy, SensorState, Verdict
-from cw_mqtt.stages import Stage
+from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.positions import Position, advance
 from cw_mqtt.store.schema import HEAD
 from tests.home import START_TS, Home, reading
-from tests.waiting import DEADLINE_S, wait_until
+from tests.waiting import wait_until
 
-STATE = SensorState("main", Chain(loss=0.25), Energy(day_j=7.5, loaded=True))
+STATE = SensorState("main", Chain(loss=0.25), Energy(total_j=7.5, day_j=7.5, loaded=True))
 
 # the database refuses a power of 666 W, each kind in its own words
 REFUSES_666 = {
@@ -36,17 +36,6 @@ home.writer().serve(threading.Event(), lambda: None)
 """
 
 
-@contextmanager
-def running(home):
-    """A writer in its own thread, in touch with the database."""
-    stage = Stage(home.writer(), home.health)
-    stage.start()
-    wait_until(lambda: home.health.stages()["database"].state == "working")
-    yield
-    stage.ask_to_stop()
-    assert stage.join(DEADLINE_S)
-
-
 def test_a_reading_that_counts_becomes_a_measure(home):
     home.hear(reading(8, power_w=1234.5, night=True))
 
@@ -57,7 +46,9 @@ def test_a_reading_that_counts_becomes_a_measure(home):
 
 
 def test_a_reading_that_does_not_count_is_set_aside_with_its_reason(home):
-    home.hear(reading(1, verdict=Verdict.SETTLING), reading(2), reading(3, verdict="unverified"))
+    home.hear(
+        reading(1, verdict=Verdict.SETTLING), reading(2), reading(3, verdict=Verdict.UNVERIFIED)
+    )
 
     home.store()
 
@@ -96,7 +87,7 @@ def test_readings_are_stored_exactly_once_when_the_writer_is_killed(home, tmp_pa
     child.wait()
     survivor = Home(tmp_path, home.url)
     in_database = count_measures(survivor.engine)
-    with running(survivor):
+    with survivor.running():
         wait_until(lambda: count_measures(survivor.engine) >= 20_000)
     survivor.close()
 
@@ -116,7 +107,7 @@ def test_a_position_that_somebody_else_moved_is_not_moved_again(home):
 
 
 def test_a_new_reading_is_stored_at_once(home):
-    with running(home):
+    with home.running():
         home.hear(reading(1))
 
         wait_until(lambda: home.stored() == [1])
@@ -125,7 +116,7 @@ def test_a_new_reading_is_stored_at_once(home):
 def test_readings_wait_in_the_journal_while_postgres_is_away(tmp_path, postgres_server, caplog):
     home = Home(tmp_path, postgres_server.url)
 
-    with running(home):
+    with home.running():
         postgres_server.stop()
         home.hear(reading(1), reading(2))
         wait_until(lambda: home.health.stages()["database"].state == "waiting")
@@ -178,7 +169,7 @@ def test_a_fault_that_is_not_the_readings_refuses_none(postgres_home, fault):
 
 
 def test_a_sensor_whose_row_was_deleted_gets_a_new_one(home):
-    with running(home):
+    with home.running():
         home.tell("DELETE FROM sensors")
 
         home.hear(reading(1))
@@ -203,7 +194,7 @@ def test_a_database_restored_from_a_backup_finds_its_missing_rows_again(home):
     home.hear(reading(1), reading(2), reading(3))
     home.store()
     home.tell("DELETE FROM measures WHERE id > 1")
-    home.tell("UPDATE bridge_positions SET seq = 1")
+    home.go_back_to(1)
 
     home.store()
 
@@ -214,8 +205,8 @@ def test_a_hole_that_cannot_be_filled_is_an_error_with_its_range(home, monkeypat
     home.hear(*(reading(ts) for ts in range(10)))
     home.store()
     monkeypatch.setattr("cw_mqtt.journal.KEPT_A_SENSOR", 5)
+    home.go_back_to(2)
     home.journal.stored(10)
-    home.tell("UPDATE bridge_positions SET seq = 2")
 
     home.store()
 
@@ -257,21 +248,21 @@ def test_a_lost_journal_takes_states_and_installation_from_the_database(home):
 
     home.store()
 
-    assert home.told["main"][0] == STATE
+    assert home.known == {"main": STATE}
     assert home.journal.installation == installation
     assert home.stored() == [1, 2]
 
 
 def test_a_writer_that_stops_leaves_the_newest_state_in_the_database(home):
     home.journal.commit([STATE], [reading(1)])
-    newer = SensorState("main", energy=Energy(day_j=9.0, loaded=True))
-    with running(home):
+    newer = replace(STATE, energy=Energy(total_j=9.0, day_j=9.0, loaded=True))
+    with home.running():
         home.journal.commit([newer])
     home.new_journal()
 
     home.store()
 
-    assert home.told["main"][0] == newer
+    assert home.known == {"main": newer}
 
 
 def test_a_state_that_lacks_what_the_database_knows_is_not_copied(home):
@@ -292,17 +283,19 @@ def test_a_sensor_without_a_copy_is_loaded_from_its_history_before_new_readings(
 
     home.store()
 
-    copy, measured = home.told["main"]
-    assert copy is None
-    assert measured == Energy(day_j=5005.0, last_ts=START_TS + 20, last_power_w=7.0)
+    energy = Energy(total_j=5005.0, day_j=5005.0, last_ts=START_TS + 20, last_power_w=7.0)
+    assert home.known == {"main": SensorState("main", energy=energy)}
 
 
-def test_a_loaded_sensor_is_not_loaded_again(home):
-    home.journal.commit([STATE])
+def test_of_a_loaded_sensor_without_a_copy_the_history_is_no_total(home):
+    home.hear(reading(0), reading(8))
+    home.store()
+    home.tell("DELETE FROM bridge_states")
+    Archive(home.engine, home.settings).insert(1, START_TS + 4, 1500.5, night=False)
 
     home.store()
 
-    assert home.told == {}
+    assert home.total_j() == 4004
 
 
 def test_a_full_journal_says_what_it_loses(home, monkeypatch, caplog):

@@ -16,7 +16,7 @@ MakeSite = Callable[..., Site]
 
 HALL = SensorState(
     "hall",
-    energy=Energy(start_j=3.6e6 * 12_000, day_j=3.6e6 * 345.678, loaded=True),
+    energy=Energy(total_j=3.6e6 * 12_345.678, loaded=True),
     latest=Reading("hall", int(NOW_TS) - 8, 1234.4, 230, 2870, Verdict.CONFIRMED),
     seen_ts=NOW_TS - 8,
     verdicts={Verdict.VERIFIED: 41, Verdict.REPLAYED: 2},
@@ -57,7 +57,7 @@ def test_the_page_shows_what_the_journal_has(make_site: MakeSite, journal: Journ
 
 
 def test_a_total_that_is_not_loaded_is_not_shown(make_site: MakeSite, journal: Journal) -> None:
-    journal.commit([SensorState("hall", energy=Energy(day_j=3.6e6 * 345))])
+    journal.commit([SensorState("hall", energy=Energy(total_j=3.6e6 * 345))])
 
     page = status_page(make_site)
 
