@@ -74,12 +74,9 @@ def shared_postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(shared_postgres: PostgresServer) -> Iterator[str]:
-    """The URL of a fresh empty database."""
-    name = f"test_{next(database_numbers)}"
-    shared_postgres.execute(f"CREATE DATABASE {name}")
-    yield shared_postgres.database_url(name)
-    shared_postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_url(shared_postgres: PostgresServer) -> str:
+    """The URL of an empty database."""
+    return shared_postgres.empty()
 
 
 @pytest.fixture

