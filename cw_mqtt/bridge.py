@@ -106,7 +106,7 @@ class Bridge:
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self._keyring = Keyring(sensor_keys(settings.sensors))
         self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
-        self._framers = {r.name: self._framer(r.name, r.format) for r in settings.receivers}
+        self._framers = {r.name: self._framer(r.name, r.form) for r in settings.receivers}
         self._batch: Batch | None = None  # judged; the journal has refused it so far
         self._told_ts: dict[tuple[str, str | None], float] = {}
         self._states: dict[str, SensorState] = {}  # of the batch in hand, ahead of the journal

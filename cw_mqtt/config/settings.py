@@ -85,6 +85,11 @@ class ReceiverSettings(Section):
             raise wrong("lines are what a receiver board writes; expected format auto with spi:")
         return self
 
+    @property
+    def form(self) -> Literal["auto", "lines", "raw"]:
+        """How payloads are told apart: from the radio itself they come alone, never in lines."""
+        return "raw" if self.port.startswith("spi:") else self.format
+
 
 class PublishSettings(Section):
     """How often a sensor's readings are published; zeros: every reading.

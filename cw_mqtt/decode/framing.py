@@ -7,6 +7,9 @@ board of 2014), and the lines of our own receiver:
 
 CCCC is CRC-16 (polynomial 0x1021, start 0xFFFF) over everything before ` *`. Raw bytes are
 aligned by decryption: a block that opens is a frame; after a miss the window slides by one byte.
+
+A checksum proves nothing: through a raw receiver anybody can send bytes that are a line. So raw
+blocks are looked for whatever lines were read, and lines no more once a raw block was proven.
 """
 
 import binascii
@@ -14,7 +17,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cw_mqtt.decode.packets import Opened
 from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chunk
@@ -22,7 +25,7 @@ from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chunk
 LINE_START = b"CW1 "
 LINE = re.compile(rb"CW1 [ -~]{0,96}\r?\n")
 LINE_BEGUN = re.compile(rb"CW1 [ -~]{0,96}\r?")
-FORGET_LINES_AFTER = 1024  # bytes without a valid line: the board behind the port was changed
+FORGET_RAW_AFTER = 1024  # bytes without a proven block: the board behind the port was changed
 # what a receiver sends whose radio's data line is stuck low or high
 STUCK_BLOCKS = {bytes(BLOCK_SIZE): "zeros", b"\xff" * BLOCK_SIZE: "ones"}
 
@@ -76,12 +79,12 @@ class Framer:
         self._starts: deque[int] = deque([0])  # where bursts begin in the buffer
         self._burst_bytes = 0
         self._burst_cuts = 0
-        self._lines = self._form == "lines"
-        self._since_line = 0
+        self._is_raw = self._form == "raw"
+        self._since_proven = 0
         self._next_seq: int | None = None
 
     def _end_burst(self) -> None:
-        if not self._lines and not self._burst_cuts and self._burst_bytes >= BLOCK_SIZE:
+        if not self._burst_cuts and self._burst_bytes >= BLOCK_SIZE and self._form != "lines":
             self.counts["undecryptable"] += self._burst_bytes // BLOCK_SIZE
         self._burst_bytes = self._burst_cuts = 0
         if not self._starts or self._starts[-1] != len(self._buffer):
@@ -90,13 +93,16 @@ class Framer:
     def _cut(self, *, complete: bool) -> Iterator[Opened | Told]:
         """Cut from the front until more bytes are needed; `complete`: none belong to these."""
         while self._buffer:
-            if self._form != "raw" and self._buffer.startswith(LINE_START):
-                if line := LINE.match(self._buffer):
-                    yield from self._cut_line(line.group())
-                    continue
-                if LINE_BEGUN.fullmatch(self._buffer):
+            if not self._is_raw and self._buffer.startswith(LINE_START):
+                line = line_at(self._buffer, 0)
+                if line is None and LINE_BEGUN.fullmatch(self._buffer):
                     return
-            if self._lines:
+                if line and not complete and self._is_cut_short(line.size):
+                    return
+                if line and not self._hides_block(line.size):
+                    yield from self._cut_line(line)
+                    continue
+            if self._form == "lines":
                 if not self._skip_to_line():
                     return
                 continue
@@ -110,52 +116,70 @@ class Framer:
                 continue
             opened = self._open(block)
             if opened is None or self._has_better(opened):
-                self.counts["skipped_bytes"] += 1
-                self._drop(1)
+                self._skip_byte()
             elif self._is_certain(opened) or complete or len(self._buffer) >= 2 * BLOCK_SIZE - 1:
                 self._burst_cuts += 1
                 self._drop(BLOCK_SIZE, aligned=True)
+                if opened.proven:
+                    self._is_raw, self._since_proven = True, 0
                 yield opened
             else:
                 return
+
+    def _is_cut_short(self, size: int) -> bool:
+        """Whether a burst begins in a line, of which too little is there to tell what it is."""
+        starts = (start for start in self._starts if 0 < start < size)
+        return any(start + BLOCK_SIZE > len(self._buffer) for start in starts)
+
+    def _hides_block(self, size: int) -> bool:
+        """Whether a burst that begins in a line is a packet, and the line was made up."""
+        return any(self._open_at(start) for start in self._starts if 0 < start < size)
 
     def _is_certain(self, opened: Opened) -> bool:
         return opened.proven or 0 in self._starts
 
     def _has_better(self, opened: Opened) -> bool:
-        """Whether a block that overlaps this merely plausible one is surer than it."""
+        """Whether a block or line that overlaps this merely plausible one is surer than it."""
         if opened.proven:
             return False
         aligned = 0 in self._starts
-        for start in range(1, min(BLOCK_SIZE, len(self._buffer) - BLOCK_SIZE + 1)):
-            other = self._open(bytes(self._buffer[start : start + BLOCK_SIZE]))
+        for start in range(1, BLOCK_SIZE):
+            if not self._is_raw and line_at(self._buffer, start):
+                return True
+            other = self._open_at(start)
             if other and (other.proven or (start in self._starts and not aligned)):
                 return True
         return False
 
+    def _open_at(self, start: int) -> Opened | None:
+        block = bytes(self._buffer[start : start + BLOCK_SIZE])
+        return self._open(block) if len(block) == BLOCK_SIZE else None
+
+    def _skip_byte(self) -> None:
+        if not self._is_raw and self._buffer.startswith(LINE_START):  # and yet no line
+            self.counts["crc_errors"] += 1
+            self._burst_cuts += 1
+        self.counts["skipped_bytes"] += 1
+        self._drop(1)
+
     def _drop(self, count: int, *, aligned: bool = False) -> None:
         """Drop bytes from the front; `aligned`: a burst may begin right behind them."""
         del self._buffer[:count]
-        self._since_line += count
+        self._since_proven += count
+        if self._since_proven > FORGET_RAW_AFTER:
+            self._is_raw = self._form == "raw"
         self._starts = deque(start - count for start in self._starts if start >= count)
         if aligned and (not self._starts or self._starts[0] != 0):
             self._starts.appendleft(0)
 
-    def _cut_line(self, line: bytes) -> Iterator[Opened | Told]:
-        fields = checked_fields(line)
-        if fields is None:
-            self.counts["crc_errors"] += 1
-            again = line.find(LINE_START, 1)  # the line end was lost: another may begin inside
-            self._drop(again if again > 0 else len(line))
-            return
-        self._drop(len(line), aligned=True)
-        self._lines = True
-        self._since_line = 0
-        payload = payload_of(fields)
+    def _cut_line(self, line: "Line") -> Iterator[Opened | Told]:
+        self._burst_cuts += 1
+        self._drop(line.size, aligned=True)
+        payload = payload_of(line.fields)
         if payload is None:
-            yield Told(fields[0], fields[1:])
+            yield Told(line.fields[0], line.fields[1:])
         else:
-            self._count_lost(int(fields[1]))
+            self._count_lost(int(line.fields[1]))
             yield from self._cut_payload(payload)
 
     def _cut_payload(self, payload: bytes) -> Iterator[Opened]:
@@ -174,14 +198,25 @@ class Framer:
 
     def _skip_to_line(self) -> bool:
         """Drop what is no line, such as a boot text; whether a line may now begin the buffer."""
-        if self._buffer.startswith(LINE_START):  # and yet no line
-            self.counts["crc_errors"] += 1
-            self._drop(1)
+        if self._buffer.startswith(LINE_START):
+            self._skip_byte()
         start = self._buffer.find(LINE_START)
         self._drop(start if start >= 0 else len(self._buffer) - common_end(self._buffer))
-        if self._form == "auto" and self._since_line > FORGET_LINES_AFTER:
-            self._lines = False
         return start >= 0
+
+
+class Line(NamedTuple):
+    """A line in the buffer: how many bytes it has, its end too, and the fields after `CW1`."""
+
+    size: int
+    fields: tuple[str, ...]
+
+
+def line_at(buffer: bytearray, start: int) -> Line | None:
+    """The line with a right checksum that begins at a place."""
+    match = LINE.match(buffer, start)
+    fields = checked_fields(match.group()) if match else None
+    return Line(match.end() - start, fields) if match and fields else None
 
 
 def common_end(buffer: bytearray) -> int:

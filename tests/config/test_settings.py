@@ -206,6 +206,12 @@ def test_settings_never_show_a_key_or_a_password(load: Load) -> None:
     assert "0102" not in shown
 
 
+def test_a_radio_on_spi_is_raw(tmp_path):
+    chosen = settings(tmp_path, receivers=[{"name": "roof", "port": "spi:0.0"}])
+
+    assert chosen.receivers[0].form == "raw"
+
+
 def test_a_radio_on_spi_writes_no_lines(tmp_path):
     receiver = {"name": "roof", "port": "spi:0.0", "format": "lines"}
 

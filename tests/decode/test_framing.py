@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from cw_mqtt.decode.framing import Framer, Told
 from cw_mqtt.model import Chain, Chunk, Heard
-from tests.packets import OTHER_KEY, chunk, keyring, payloads
+from cw_mqtt.simulate.firmware import SensorFirmware
+from tests.packets import KEY, OTHER_KEY, chunk, keyring, payloads
 
 BOOT_TEXT = b"CitizenWatt receiver ready\r\n"
 PERIOD_S = 8.0
@@ -184,6 +185,50 @@ def test_a_board_of_the_other_form_behind_the_same_connection_is_recognised():
     found = ear.hear(*bursts(sent * 4)[1:])
 
     assert found[-3:] == sent[-3:]
+
+
+FORGED = line(b"CW1 Z")  # 12 bytes with a right checksum, which the air may bring as any others
+SHOTS = {
+    "a line and four bytes": [FORGED + b"abcd"],
+    "a line of exactly a burst": [line(b"CW1 Zabcd")],
+    "a line without an end": [b"CW1 Z" + b"a" * 11],
+    "a line whose end the next packet may begin with": [line(b"CW1 Zabcd")[:-1] + b" "],
+    "the beginning of a line, again and again": [b"CW1 " * 4] * 7,
+    "a P line in four bursts": [
+        payload_line(10**6, b"x" * 16)[n : n + 16] for n in range(0, 64, 16)
+    ],
+}
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("shot", SHOTS)
+def test_lines_that_a_raw_receiver_hears_on_the_air_cost_no_packet(shot, number):
+    shots = [chunk(burst, number * PERIOD_S - 4 + n / 10) for n, burst in enumerate(SHOTS[shot])]
+    sent = payloads()[3:9]  # of which the first proves nothing yet
+    heard = bursts(sent)
+
+    found = Ear().hear(*heard[:number], *shots, *heard[number:])
+
+    assert [each for each in found if not isinstance(each, Told)] == sent
+
+
+@pytest.mark.parametrize("split", [1, 5, 16])
+def test_a_packet_that_could_be_the_end_of_a_forged_line_is_not_taken_for_it(split):
+    firmware = SensorFirmware(KEY, random.Random(1), 5_000_000, b"before")
+    packet = next(p for p in iter(lambda: firmware.measure(500), b"") if p[:1] == b"\n")
+    shot = chunk(line(b"CW1 Zabcd")[:-1], 0.0)
+
+    found = Ear().hear(shot, chunk(packet[:split], 1.0), chunk(packet[split:], 1.001))
+
+    assert found == [packet]
+
+
+def test_no_line_is_read_once_a_raw_packet_was_proven():
+    ear = Ear()
+    ear.hear(*bursts(payloads()[:2]))
+
+    assert ear.hear(chunk(FORGED, 12.0), chunk(b"", 13.0)) == []
+    assert ear.hear(chunk(FORGED, 14.0, opened=True)) == [Told("Z", ())]
 
 
 def test_the_raw_form_can_be_demanded():

@@ -49,7 +49,7 @@ def hear(
         return hear_port(settings, folder, receiver, duration)
     if len(sources) == 1 and is_file(sources[0]):
         chunks = list(read_capture(Path(sources[0])))
-        return Listened(chunks, receiver_named(receiver_of(chunks, settings), settings).format)
+        return Listened(chunks, receiver_named(receiver_of(chunks, settings), settings).form)
     contents = parse_hex(sources)
     refuse_keys(b"".join(contents), sensor_keys(settings.sensors))
     times = ((number * HEX_APART_S, content) for number, content in enumerate(contents))
@@ -94,4 +94,4 @@ def hear_port(
     ):
         for _ in bar:
             threading.Event().wait(1)
-    return Listened(tuple(chunks), chosen.format)
+    return Listened(tuple(chunks), chosen.form)
