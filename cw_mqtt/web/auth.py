@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from cw_mqtt.errors import BridgeError, ResourceAwayError
+from cw_mqtt.errors import BridgeError
 from cw_mqtt.model import Account, Role, Token
 from cw_mqtt.web.passwords import (
     LONGEST_LOGIN,
@@ -22,7 +22,8 @@ from cw_mqtt.web.passwords import (
     is_old,
     map_large_blocks,
 )
-from cw_mqtt.web.throttle import Throttle
+from cw_mqtt.web.throttle import Throttle, network_of
+from cw_mqtt.web.turns import Turns
 
 REMEMBERED_S = 300.0
 # Fewer than the threads of the web server: a flood of wrong passwords leaves some for the others.
@@ -74,17 +75,24 @@ class TooManyGuessesError(BridgeError):
 class Logins:
     """Checks passwords against the stored hashes; every method may be called from any thread.
 
-    `monotonic` is a clock in seconds.
+    `count` takes what is to be counted: `wrong_passwords`, and `paused_logins` that were told to
+    wait. `monotonic` is a clock in seconds.
     """
 
-    def __init__(self, accounts: Accounts, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        monotonic: Callable[[], float] = time.monotonic,
+        count: Callable[[str], None] = lambda what: None,
+    ) -> None:
         map_large_blocks()
         self._accounts = accounts
         self._monotonic = monotonic
+        self._count = count
         self._throttle = Throttle(monotonic)
         self._secret = secrets.token_bytes(32)
-        self._places = threading.BoundedSemaphore(1 + MOST_WAITING)
-        self._one_at_a_time = threading.Lock()
+        self._turns = Turns(MOST_WAITING)
+        self._one_writer = threading.Lock()
         self._remembered_until_s: dict[bytes, float] = {}
 
     def check(self, login: str, password: str, address: str) -> Account | None:
@@ -103,8 +111,13 @@ class Logins:
         if account and self._is_remembered(account, password):
             return account
         if pause_s := self._throttle.pause_s(login, address):
+            self._count("paused_logins")
             raise TooManyGuessesError(pause_s)
-        if not self._verify(account.password_hash if account else NOBODYS_HASH, password):
+        # each check takes 19 MiB, and a small board has few cores
+        with self._turns.turn(network_of(address)):
+            is_right = fits(account.password_hash if account else NOBODYS_HASH, password)
+        if not is_right:
+            self._count("wrong_passwords")
             self._throttle.wrong(login, address)
             return None
         self._throttle.right(login, address)
@@ -122,22 +135,12 @@ class Logins:
         self._remembered_until_s[proof] = now_s + REMEMBERED_S
         return True
 
-    def _verify(self, password_hash: str, password: str) -> bool:
-        """One check at a time: each takes 19 MiB, and a small board has few cores."""
-        if not self._places.acquire(blocking=False):
-            raise ResourceAwayError("too many logins are being checked; try again in a second")
-        try:
-            with self._one_at_a_time:
-                return fits(password_hash, password)
-        finally:
-            self._places.release()
-
     def _remember(self, account: Account, password: str) -> Account:
         """The account, after a better hash took the place of an old base's.
 
         The outdated are forgotten; in a new dictionary, so that readers need no lock.
         """
-        with self._one_at_a_time:
+        with self._one_writer:
             if is_old(account.password_hash):
                 better = replace(account, password_hash=hash_password(password))
                 self._accounts.replace_hash(account, better.password_hash)

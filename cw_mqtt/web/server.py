@@ -59,7 +59,8 @@ class WebServer:
     ) -> None:
         status = StatusPage(sensors, journal, health, base_topic, clock)
         api = Api(archive, settings.max_returned_values, clock)
-        gate = Gate(Logins(accounts), accounts, tokens, Proxies(settings.trusted_proxies))
+        logins = Logins(accounts, count=lambda what: health.count("web", what))
+        gate = Gate(logins, accounts, tokens, Proxies(settings.trusted_proxies))
         self._first_user = FirstUser(accounts)
         login = LoginPage(gate, self._first_user)
         offered = table(status, health, login, api)

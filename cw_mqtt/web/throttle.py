@@ -1,58 +1,102 @@
 """How often somebody may guess."""
 
 import ipaddress
+import logging
 import threading
 from collections.abc import Callable
 
+log = logging.getLogger(__name__)
+
 FREE_GUESSES = 20  # a person mistypes less often, and it is too little to find a password
+FREE_OF_ADDRESS = 100  # at many accounts
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
+LONGEST_OF_ADDRESS_S = 5.0  # others may stand behind the same address
 FORGOTTEN_AFTER_S = 900.0
 MOST_REMEMBERED = 1000
 
-Guesser = tuple[str, str]
+
+class WrongGuesses:
+    """How many wrong guesses were made by each of many, and the pause that follows from it.
+
+    `free` are without a pause; each one more doubles it, up to `longest_s`. When there are too
+    many to remember, those go first who need no pause.
+    """
+
+    def __init__(self, free: int, longest_s: float, monotonic: Callable[[], float]) -> None:
+        self._free = free
+        self._longest_s = longest_s
+        self._monotonic = monotonic
+        # how many, and when the last one was; the latest is at the end
+        self._wrong: dict[object, tuple[int, float]] = {}
+
+    def pause_s(self, guesser: object) -> float:
+        """How long to wait before the next guess, 0 when it may be now."""
+        count, last_s = self._wrong.get(guesser, (0, 0.0))
+        excess = min(count - self._free, 20)  # far beyond the longest pause
+        if excess < 0:
+            return 0.0
+        pause_s: float = min(FIRST_PAUSE_S * 2**excess, self._longest_s)
+        return max(0.0, last_s + pause_s - self._monotonic())
+
+    def add(self, guesser: object) -> bool:
+        """Note a wrong guess; whether it is the first one with a pause."""
+        now_s = self._monotonic()
+        count, last_s = self._wrong.pop(guesser, (0, now_s))
+        count = count + 1 if now_s - last_s < FORGOTTEN_AFTER_S else 1
+        if len(self._wrong) >= MOST_REMEMBERED:
+            unpaused = (who for who, (wrong, _) in self._wrong.items() if wrong < self._free)
+            del self._wrong[next(unpaused, next(iter(self._wrong)))]
+        self._wrong[guesser] = count, now_s
+        return count == self._free
+
+    def forget(self, guesser: object) -> None:
+        """Begin anew with somebody."""
+        self._wrong.pop(guesser, None)
 
 
 class Throttle:
     """Lets each pair of account and address guess twenty times, then after ever longer pauses.
 
-    Nobody else is slowed down: not the account from another address, nor another account from
-    this one. The longest unused pair is forgotten when there are too many. For any thread.
+    Neither the account from another address nor another account from this one is slowed down,
+    until there were a hundred wrong guesses from an address: then a little, except for pairs that
+    have guessed right before. For any thread.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
         self._lock = threading.Lock()
-        # how many wrong guesses, and when the last one was; the latest is at the end
-        self._wrong: dict[Guesser, tuple[int, float]] = {}
+        self._pairs = WrongGuesses(FREE_GUESSES, LONGEST_PAUSE_S, monotonic)
+        self._addresses = WrongGuesses(FREE_OF_ADDRESS, LONGEST_OF_ADDRESS_S, monotonic)
+        self._right: dict[tuple[str, str], None] = {}
 
     def pause_s(self, account: str, address: str) -> float:
         """How long to wait before the next guess, 0 when it may be now."""
+        pair = account, network_of(address)
         with self._lock:
-            count, last_s = self._wrong.get(guesser(account, address), (0, 0.0))
-        excess = min(count - FREE_GUESSES, 20)  # far beyond the longest pause
-        if excess < 0:
-            return 0.0
-        pause_s: float = min(FIRST_PAUSE_S * 2**excess, LONGEST_PAUSE_S)
-        return max(0.0, last_s + pause_s - self._monotonic())
+            pause_s = self._pairs.pause_s(pair)
+            return (
+                pause_s if pair in self._right else max(pause_s, self._addresses.pause_s(pair[1]))
+            )
 
     def wrong(self, account: str, address: str) -> None:
-        """Note a wrong guess."""
-        key, now_s = guesser(account, address), self._monotonic()
+        """Note a wrong guess; the first one that is followed by a pause is logged."""
+        pair = account, network_of(address)
         with self._lock:
-            count, last_s = self._wrong.pop(key, (0, now_s))
-            self._wrong[key] = (count + 1 if now_s - last_s < FORGOTTEN_AFTER_S else 1, now_s)
-            if len(self._wrong) > MOST_REMEMBERED:
-                del self._wrong[next(iter(self._wrong))]
+            if self._pairs.add(pair):
+                log.warning("too many wrong passwords for %r from %s", account, address)
+            if self._addresses.add(pair[1]):
+                log.warning("too many wrong passwords for many logins from %s", address)
 
     def right(self, account: str, address: str) -> None:
         """Forget the wrong ones after a right one."""
+        pair = account, network_of(address)
         with self._lock:
-            self._wrong.pop(guesser(account, address), None)
+            self._pairs.forget(pair)
+            self._right[pair] = None
+            if len(self._right) > MOST_REMEMBERED:
+                del self._right[next(iter(self._right))]
 
 
-def guesser(account: str, address: str) -> Guesser:
-    """Who guesses at what: of an IPv6 address its network, since anybody has 2**64 of those."""
+def network_of(address: str) -> str:
+    """Whose address it is: of IPv6 the network, since anybody has 2**64 of those."""
     ip = ipaddress.ip_address(address)
-    if ip.version == 6:
-        return account, str(ipaddress.ip_network((ip, 64), strict=False))
-    return account, address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address

@@ -134,6 +134,7 @@ def test_a_removed_account_ends_at_once(logins: Logins, stored: Stored) -> None:
     assert not logins.check("ada", "secret", HERE)
 
 
+@pytest.mark.usefixtures("caplog")
 def test_after_some_wrong_passwords_the_next_ones_wait_ever_longer(
     logins: Logins, clock: Clock
 ) -> None:
@@ -145,6 +146,7 @@ def test_after_some_wrong_passwords_the_next_ones_wait_ever_longer(
     assert looked_at == [FREE_GUESSES, 1, 1, 1, 1]
 
 
+@pytest.mark.usefixtures("caplog")
 def test_a_right_password_has_to_wait_too_and_is_told_how_long(logins: Logins) -> None:
     guess_until_refused(logins)
 
@@ -154,6 +156,7 @@ def test_a_right_password_has_to_wait_too_and_is_told_how_long(logins: Logins) -
     assert refused.value.pause_s == 2
 
 
+@pytest.mark.usefixtures("caplog")
 @pytest.mark.parametrize(("login", "address"), [("ada", THERE), ("bob", HERE)])
 def test_guesses_hinder_neither_another_address_nor_another_account(
     logins: Logins, stored: Stored, login: str, address: str
@@ -164,6 +167,7 @@ def test_guesses_hinder_neither_another_address_nor_another_account(
     assert logins.check(login, "secret", address)
 
 
+@pytest.mark.usefixtures("caplog")
 def test_guesses_do_not_hinder_who_is_known_already(logins: Logins) -> None:
     logins.check("ada", "secret", HERE)
     guess_until_refused(logins)

@@ -277,7 +277,7 @@ def test_a_removed_token_is_good_no_more(house: House) -> None:
     assert "no such token" in json.loads(answers[0].text)["error"]
 
 
-@pytest.mark.usefixtures("long_pauses")
+@pytest.mark.usefixtures("long_pauses", "caplog")
 def test_too_many_wrong_passwords_are_429_and_say_how_long_to_wait(own_site: Site) -> None:
     wrong = [own_site.call("/api/time", ("ada", "wrong")).status for _ in range(FREE_GUESSES)]
 
@@ -292,7 +292,7 @@ def test_too_many_wrong_passwords_are_429_and_say_how_long_to_wait(own_site: Sit
     assert "try again in" in alert(page.text)
 
 
-@pytest.mark.usefixtures("long_pauses")
+@pytest.mark.usefixtures("long_pauses", "caplog")
 def test_guesses_through_a_trusted_proxy_hinder_only_who_makes_them(make_site: MakeSite) -> None:
     site = make_site(trusted_proxies=["127.0.0.1"]).wait()
     for _ in range(FREE_GUESSES):

@@ -2,8 +2,17 @@
 
 import pytest
 
-from cw_mqtt.web.throttle import FORGOTTEN_AFTER_S, FREE_GUESSES, MOST_REMEMBERED, Throttle
+from cw_mqtt.web.throttle import (
+    FORGOTTEN_AFTER_S,
+    FREE_GUESSES,
+    FREE_OF_ADDRESS,
+    LONGEST_OF_ADDRESS_S,
+    MOST_REMEMBERED,
+    Throttle,
+)
 from tests.clock import Clock
+
+pytestmark = pytest.mark.usefixtures("caplog")  # each pause is logged
 
 
 @pytest.fixture
@@ -71,13 +80,33 @@ def test_a_network_of_ipv6_is_one_address(throttle: Throttle, another: str, hind
     assert (throttle.pause_s("ada", another) > 0) is hindered
 
 
-def test_so_many_are_remembered_and_no_more(throttle: Throttle) -> None:
-    guess_wrong(throttle, FREE_GUESSES + 2, "first")
-    guess_wrong(throttle, FREE_GUESSES + 2, "second")
-    guess_wrong(throttle, 1, "first")
+def test_who_needs_a_pause_is_forgotten_last(throttle: Throttle) -> None:
+    guess_wrong(throttle, FREE_GUESSES + 2, "ada")
+    guess_wrong(throttle, FREE_GUESSES - 1, "bob")
 
-    for number in range(MOST_REMEMBERED - 1):
+    for number in range(2 * MOST_REMEMBERED):
+        throttle.wrong(f"account {number}", f"10.0.{number // 250}.{number % 250}")
+
+    assert throttle.pause_s("ada", "192.0.2.1") > 0
+    assert guess_wrong(throttle, 1, "bob") == 0
+
+
+def test_guesses_at_many_accounts_slow_down_their_address(
+    throttle: Throttle, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    throttle.right("ada", "192.0.2.1")
+    for number in range(FREE_OF_ADDRESS + 10):
         throttle.wrong(f"account {number}", "192.0.2.1")
 
-    assert throttle.pause_s("first", "192.0.2.1") > 0
-    assert throttle.pause_s("second", "192.0.2.1") == 0
+    assert throttle.pause_s("eve", "192.0.2.1") == LONGEST_OF_ADDRESS_S
+    assert throttle.pause_s("ada", "192.0.2.1") == 0
+    assert throttle.pause_s("eve", "192.0.2.2") == 0
+    assert caplog.messages == ["too many wrong passwords for many logins from 192.0.2.1"]
+
+
+def test_a_pause_is_logged_when_it_begins(
+    throttle: Throttle, caplog: pytest.LogCaptureFixture
+) -> None:
+    guess_wrong(throttle, FREE_GUESSES + 20, "ada\nx", "2001:db8::1")
+
+    assert caplog.messages == ["too many wrong passwords for 'ada\\nx' from 2001:db8::1"]
