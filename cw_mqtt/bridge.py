@@ -151,6 +151,7 @@ class Bridge:
         its first reading joins what was before; should the database be away, it goes on alone.
         """
         self._totals_loaded.wait(TOTALS_WITHIN_S)
+        self.process(())  # what the journal has refused before
         works()
         while chunks := self._next_chunks(stopping):
             self.process(chunks)

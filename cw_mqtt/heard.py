@@ -1,28 +1,129 @@
-"""Everything ever heard, in bounded memory: a Bloom filter in the journal.
+"""Everything ever heard, in bounded memory: Bloom filters, each a file beside the journal.
 
 A payload is ciphertext, so its own bits serve as the hashes: 4 bytes choose a block, the other
 12 give eight bit numbers in it. A filter takes two million payloads, half a sensor's year, in
 10 MB; then the next one begins, and of many the oldest is forgotten. A payload that was never
 heard is taken for a known one once in a million times for each full filter; that costs an honest
-sensor one packet.
+sensor one packet. Each block begins with its checksum: one that was damaged begins anew, alone.
 """
 
-import sqlite3
-from collections.abc import Iterable
+import logging
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 BLOCKS = 20_480
 BLOCK_BYTES = 512
+CHECKSUM_BYTES = 4
+BITS = (BLOCK_BYTES - CHECKSUM_BYTES) * 8
 BITS_A_PAYLOAD = 8
-BIT_NUMBER_SIZE = 12  # a block has 2^12 bits
+BIT_NUMBER_SIZE = 12
 PAYLOADS_A_FILTER = 2_000_000
 MOST_FILTERS = 40
+NAME = "heard."
 
-SCHEMA = """
-CREATE TABLE heard (filter INTEGER, block INTEGER, bits BLOB NOT NULL, PRIMARY KEY (filter, block))
-    WITHOUT ROWID;
-CREATE TABLE filters (filter INTEGER PRIMARY KEY, payloads INTEGER NOT NULL);
-INSERT INTO filters VALUES (1, 0);
-"""
+
+class Filters:
+    """The filters in a folder, the newest last; what the disk refuses is said once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._said = False
+        numbers = (path.suffix[1:] for path in folder.glob(f"{NAME}*"))
+        self._filters: list[Filter] = []
+        for number in sorted(int(number) for number in numbers if number.isdecimal()):
+            with self._saying():
+                self._filters.append(Filter(folder / f"{NAME}{number}"))
+
+    def close(self) -> None:
+        """Close the files."""
+        while self._filters:
+            self._filters.pop().close()
+
+    def know(self, payload: bytes) -> bool:
+        """Whether a payload of 16 bytes was remembered, or looks as if."""
+        block, mask = place(payload)
+        with self._saying():
+            return any(each.read(block) & mask == mask for each in self._filters)
+        return False
+
+    def remember(self, payloads: Iterable[bytes]) -> bool:
+        """Remember payloads for good, and say whether they are; again changes nothing."""
+        places = sorted(map(place, payloads))
+        with self._saying():
+            if not self._filters or self._filters[-1].count() >= PAYLOADS_A_FILTER:
+                self._begin_filter()
+            newest = self._filters[-1]
+            for block, group in groupby(places, key=lambda each: each[0]):
+                bits = newest.read(block)
+                for _, mask in group:
+                    bits |= mask
+                newest.write(block, bits)
+            newest.write(BLOCKS, newest.count() + len(places))
+            newest.sync()
+            return True
+        return False
+
+    @contextmanager
+    def _saying(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._said:
+                log.error("packets that come again may not be noticed: %s", error)
+            self._said = True
+
+    def _begin_filter(self) -> None:
+        number = int(self._filters[-1].path.suffix[1:]) + 1 if self._filters else 1
+        self._filters.append(Filter(self._folder / f"{NAME}{number}"))
+        for oldest in self._filters[:-MOST_FILTERS]:
+            oldest.close()
+            oldest.path.unlink(missing_ok=True)
+        del self._filters[:-MOST_FILTERS]
+
+
+class Filter:
+    """A file of blocks; one more at the end has the number of payloads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._said = False
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        if os.fstat(self._file).st_size == 0:
+            os.write(self._file, block_of(0) * (BLOCKS + 1))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def count(self) -> int:
+        """How many payloads it has."""
+        return self.read(BLOCKS)
+
+    def read(self, block: int) -> int:
+        """The bits of a block; none if it is not as it was written."""
+        content = os.pread(self._file, BLOCK_BYTES, block * BLOCK_BYTES)
+        bits = int.from_bytes(content[CHECKSUM_BYTES:])
+        if content == block_of(bits):
+            return bits
+        if not self._said:
+            log.error("%s was damaged; what its damaged blocks had is forgotten", self.path)
+        self._said = True
+        self.write(block, 0)
+        return 0
+
+    def write(self, block: int, bits: int) -> None:
+        """Replace the bits of a block."""
+        os.pwrite(self._file, block_of(bits), block * BLOCK_BYTES)
+
+    def sync(self) -> None:
+        """Have everything that was written on the disk."""
+        os.fsync(self._file)
 
 
 def place(payload: bytes) -> tuple[int, int]:
@@ -31,53 +132,11 @@ def place(payload: bytes) -> tuple[int, int]:
     rest = int.from_bytes(payload[4:])
     mask = 0
     for number in range(BITS_A_PAYLOAD):
-        mask |= 1 << (rest >> number * BIT_NUMBER_SIZE & (1 << BIT_NUMBER_SIZE) - 1)
+        mask |= 1 << (rest >> number * BIT_NUMBER_SIZE & (1 << BIT_NUMBER_SIZE) - 1) % BITS
     return block, mask
 
 
-def was_heard(connection: sqlite3.Connection, payload: bytes) -> bool:
-    """Whether a payload of 16 bytes was remembered, or looks as if."""
-    block, mask = place(payload)
-    rows = connection.execute(
-        "SELECT bits FROM filters CROSS JOIN heard USING (filter) WHERE block = ?", (block,)
-    )
-    return any(int.from_bytes(bits) & mask == mask for (bits,) in rows)
-
-
-def remember(connection: sqlite3.Connection, payloads: Iterable[bytes]) -> None:
-    """Remember payloads, inside the transaction that commits what they changed."""
-    masks: dict[int, int] = {}
-    count = 0
-    for payload in payloads:
-        block, mask = place(payload)
-        masks[block] = masks.get(block, 0) | mask
-        count += 1
-    if not count:
-        return
-    number = current_filter(connection)
-    for block, mask in masks.items():
-        row = connection.execute(
-            "SELECT bits FROM heard WHERE filter = ? AND block = ?", (number, block)
-        ).fetchone()
-        bits = (int.from_bytes(row[0]) if row else 0) | mask
-        connection.execute(
-            "INSERT OR REPLACE INTO heard VALUES (?, ?, ?)",
-            (number, block, bits.to_bytes(BLOCK_BYTES)),
-        )
-    connection.execute(
-        "UPDATE filters SET payloads = payloads + ? WHERE filter = ?", (count, number)
-    )
-
-
-def current_filter(connection: sqlite3.Connection) -> int:
-    """The filter that takes payloads now; a new one when the last is full."""
-    number, payloads = connection.execute(
-        "SELECT filter, payloads FROM filters ORDER BY filter DESC LIMIT 1"
-    ).fetchone()
-    if payloads < PAYLOADS_A_FILTER:
-        return int(number)
-    connection.execute("INSERT INTO filters VALUES (?, 0)", (number + 1,))
-    oldest = number + 1 - MOST_FILTERS
-    connection.execute("DELETE FROM heard WHERE filter <= ?", (oldest,))
-    connection.execute("DELETE FROM filters WHERE filter <= ?", (oldest,))
-    return int(number) + 1
+def block_of(bits: int) -> bytes:
+    """A block with its checksum, which zeros do not have."""
+    content = bits.to_bytes(BLOCK_BYTES - CHECKSUM_BYTES)
+    return zlib.crc32(content, 1).to_bytes(CHECKSUM_BYTES) + content

@@ -1,58 +1,45 @@
 """The journal: what was accepted, on disk, before anybody is told.
 
 One SQLite file in `data_dir`, held by one process at a time. It keeps the state of each sensor,
-every accepted reading until it is in the database (and about seven days longer), a trace of every
-payload ever heard, and the ledger of retained topics. Everything that one packet changes is
-committed in one transaction.
+every accepted reading until it is in the database (and about seven days longer), the payloads
+heard of late, and the ledger of retained topics. Everything that one packet changes is committed
+in one transaction, in as few small pages as can be. Where the file is damaged, a new one begins
+with all that can be read of it and all that is known here.
 """
 
-import fcntl
 import logging
-import os
-import secrets
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
-from cw_mqtt.heard import SCHEMA as HEARD_SCHEMA
-from cw_mqtt.heard import remember, was_heard
-from cw_mqtt.model import Era, Reading, SensorState, Verdict
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.heard import Filters
+from cw_mqtt.journal_file import SET_STATE, JournalFile
+from cw_mqtt.model import Era, Reading, SensorState
 from cw_mqtt.stages import Bell
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
 KEPT_A_SENSOR = 75_600  # stored readings: seven days' worth, at one each 8 s
-MOST_READINGS = 1_000_000
+MOST_READINGS = 8_000_000  # seven days of a hundred sensors, in half a gigabyte
 PRUNED_AT_ONCE = 500
+HEARD_AT_ONCE = 20_000  # payloads; a filter is then written almost whole
+PAYLOAD_BYTES = 16
+SENSOR = "sensor:"
 
-SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE sensors (sensor TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE readings (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, sensor TEXT NOT NULL, ts INTEGER NOT NULL,
-    power_w REAL NOT NULL, voltage_v INTEGER NOT NULL, battery_mv INTEGER NOT NULL,
-    verdict TEXT NOT NULL, night INTEGER NOT NULL, day_j REAL NOT NULL, night_j REAL NOT NULL,
-    withdrawn INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE refused (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);
-CREATE TABLE retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
-"""
+COLUMNS = tuple(field.name for field in fields(Reading))
+READINGS_AFTER = "SELECT * FROM readings WHERE seq > ? ORDER BY seq LIMIT ?"
+ADD_READING = f"INSERT INTO readings VALUES ({'?, ' * len(COLUMNS)}?, ?, ?)"  # noqa: S608 - only marks
+HEARD_AFTER = "SELECT heard FROM heard UNION ALL SELECT heard FROM readings WHERE seq > ?"
 
-ADD = "INSERT INTO readings VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
-WITHDRAW = """
-INSERT INTO readings SELECT NULL, sensor, ts, power_w, voltage_v, battery_mv, verdict, night, day_j,
-    night_j, 1 FROM readings WHERE seq BETWEEN ? AND ?
-"""
 STATE = TypeAdapter(SensorState)
 ERA = TypeAdapter(Era)
+READING = TypeAdapter(Reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +57,38 @@ class Entry:
 class Journal:
     """The open journal. Every method may be called from any thread.
 
-    `id` names this file for ever: the database keeps positions by it. `installation` is the
-    random name under which Home Assistant knows this bridge.
-    Raises `InUseError` when another process holds it, `ResourceAwayError` when the folder or
-    the disk refuses.
+    `was_heard` alone is for the thread that commits what it has heard. Each method raises
+    `ResourceAwayError` when the disk refuses, or when the file was damaged and a new one has
+    begun; then nothing has changed. So does the start, which raises `InUseError` when another
+    process holds the journal.
     """
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        self.path = folder / "journal.sqlite"
-        self.lock = threading.RLock()
         self._bells: list[Bell] = []
+        self._names: dict[str, str] = {}
+        self._states: dict[str, SensorState] = {}
         self._noted: dict[str, SensorState] = {}
-        self._lock_file = hold(folder)
+        self.era: Era | None = None
+        self._newest = 0
+        self._recent: set[bytes] = set()  # heard, and not yet in a filter
+        self._most_recent = HEARD_AT_ONCE
+        self._file = JournalFile(folder, self._known, durable=durable)
+        self.path, self.lock = self._file.path, self._file.lock
         try:
-            self._connection = open_file(self.path, durable=durable)
-        except BaseException:
-            self._lock_file.close()
-            raise
-        names = dict(self._connection.execute("SELECT name, value FROM meta"))
-        self.id: str = names["journal"]
-        self.installation: str = names["installation"]
-        self.era = ERA.validate_json(names["era"]) if "era" in names else None
-        rows = self._connection.execute("SELECT sensor, state FROM sensors")
-        self._states = {sensor: STATE.validate_json(state) for sensor, state in rows}
+            self._take_up()
+        except ResourceAwayError:  # damaged, and mended
+            self._take_up()
+        self._filters = Filters(folder)
+
+    @property
+    def id(self) -> str:
+        """What names this journal for ever: the database keeps positions by it."""
+        return self._names["journal"]
+
+    @property
+    def installation(self) -> str:
+        """The random name under which Home Assistant knows this bridge."""
+        return self._names["installation"]
 
     def close(self) -> None:
         """Close the file and let another process have it."""
@@ -100,14 +96,19 @@ class Journal:
             if self._noted:
                 with suppress(ResourceAwayError):
                     self.commit(())
-            self._connection.close()
-            self._lock_file.close()
+            self._filters.close()
+            self._file.close()
 
     def bell(self, bell: Bell | None = None) -> Bell:
         """A bell that rings after each commit, for the thread that asks; it may bring its own."""
         bell = bell or Bell()
         self._bells.append(bell)
         return bell
+
+    def ring(self) -> None:
+        """Wake the sinks."""
+        for bell in self._bells:
+            bell.ring()
 
     def states(self) -> Mapping[str, SensorState]:
         """The committed state of each sensor, by slug; never waits for a commit."""
@@ -119,25 +120,28 @@ class Journal:
         readings: Sequence[Reading] = (),
         heard: Iterable[bytes] = (),
     ) -> None:
-        """Make new states, readings and payloads heard durable together, then wake the sinks.
-
-        Raises `ResourceAwayError` when the disk refuses; then nothing has changed.
-        """
-        with self.lock:
-            states = (self._noted | {state.sensor: state for state in states}).values()
-            with self._transaction() as connection:
-                write_states(connection, states)
-                connection.executemany(ADD, [reading_row(reading) for reading in readings])
-                remember(connection, heard)
-            self._states.update((s.sensor, s) for s in states)
-            self._noted = {}
+        """Make new states, readings and payloads heard durable together, then wake the sinks."""
+        heard = tuple(heard)
+        payloads = b"".join(heard)
+        with self._writing(states) as connection:
+            for seq, reading in enumerate(readings, self._newest + 1):
+                connection.execute(ADD_READING, row_of(Entry(seq, reading), payloads))
+                payloads = b""  # with the first reading: a row of their own is a page more
+            if payloads:
+                connection.execute("INSERT INTO heard VALUES (?)", (payloads,))
+        self._recent.update(heard)
         self.ring()
 
     def note(self, states: Iterable[SensorState]) -> None:
         """Take up states of which only counters have changed: durable with the next commit."""
         with self.lock:
             self._noted |= {state.sensor: state for state in states}
-            self._states.update(self._noted)
+            self._states |= self._noted
+
+    def update(self, sensor: str, change: Callable[[SensorState], SensorState]) -> None:
+        """Commit one sensor's state changed by `change`; a sensor not yet known starts empty."""
+        with self.lock:
+            self.commit([change(self._states.get(sensor, SensorState(sensor)))])
 
     def begin_era(
         self,
@@ -150,61 +154,38 @@ class Journal:
         With `date_anew` the readings of the era before are withdrawn, and entered once more as
         it makes them, so that they are of the new era; the answer is how many.
         """
-        with self.lock:
-            states = (self._noted | {state.sensor: state for state in states}).values()
-            with self._transaction() as connection:
-                _, newest = self.span()
-                count = 0
-                if self.era and date_anew:
-                    chosen = (self.era.first_seq, newest)
-                    count = connection.execute(WITHDRAW, chosen).rowcount
-                    rows = connection.execute(
-                        "SELECT * FROM readings WHERE seq BETWEEN ? AND ?", chosen
-                    )
-                    new = (reading_row(date_anew(entry_of(row).reading)) for row in rows)
-                    connection.executemany(ADD, new)
-                era = replace(era, first_seq=newest + count + 1)
-                write_states(connection, states)
-                connection.execute(
-                    "INSERT OR REPLACE INTO meta VALUES ('era', ?)", (ERA.dump_json(era).decode(),)
-                )
-            self.era = era
-            self._states.update((s.sensor, s) for s in states)
-            self._noted = {}
+        with self._writing(states) as connection:
+            seq, new = self._newest, []
+            if self.era and date_anew:
+                old = [e.reading for e in self._entries(connection, self.era.first_seq - 1, seq)]
+                gone = [Entry(seq + n, reading, withdrawn=True) for n, reading in enumerate(old, 1)]
+                seq += len(old)
+                new = [Entry(seq + n, date_anew(reading)) for n, reading in enumerate(old, 1)]
+                connection.executemany(ADD_READING, map(row_of, gone + new))
+            era = replace(era, first_seq=seq + 1)
+            self._name(connection, era=ERA.dump_json(era).decode())
+        self.era = era
         self.ring()
-        return count
+        return len(new)
 
     def was_heard(self, payload: bytes) -> bool:
         """Whether a payload was ever heard before, see `cw_mqtt.heard`."""
-        with self.lock:
-            return was_heard(self._connection, payload)
-
-    def ring(self) -> None:
-        """Wake the sinks."""
-        for bell in self._bells:
-            bell.ring()
-
-    def update(self, sensor: str, change: Callable[[SensorState], SensorState]) -> None:
-        """Commit one sensor's state changed by `change`; a sensor not yet known starts empty."""
-        with self.lock:
-            self.commit([change(self._states.get(sensor, SensorState(sensor)))])
+        if payload in self._recent:
+            return True
+        if len(self._recent) >= self._most_recent:
+            self._fill_filter()
+        return self._filters.know(payload)
 
     def readings_after(self, seq: int, limit: int) -> list[Entry]:
         """The oldest readings whose sequence number is above `seq`, in order."""
-        with self.lock:
-            rows = self._connection.execute(
-                "SELECT * FROM readings WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) "
-                "ORDER BY seq LIMIT ?",
-                (seq, limit),
-            ).fetchall()
-        return [entry_of(row) for row in rows]
+        with self._file.transaction() as connection:
+            return self._entries(connection, seq, limit)
 
     def span(self) -> tuple[int, int]:
         """The oldest kept and the newest ever given sequence number; (1, 0) when none was."""
-        with self.lock:
-            newest = self._value("SELECT seq FROM sqlite_sequence WHERE name = 'readings'") or 0
-            oldest = self._value("SELECT min(seq) FROM readings") or newest + 1
-        return oldest, newest
+        with self._file.transaction() as connection:
+            (oldest,) = connection.execute("SELECT min(seq) FROM readings").fetchone()
+            return oldest or self._newest + 1, self._newest
 
     def continue_after(self, seq: int, newest_ts: int) -> None:
         """Give only sequence numbers above `seq` from now on.
@@ -213,54 +194,49 @@ class Journal:
         up to `seq` and to the time `newest_ts`. Readings newer than that came after the copy
         was restored, under numbers already used: they get new ones.
         """
-        with self.lock, self._transaction() as connection:
-            first = self._value("SELECT min(seq) FROM readings WHERE ts > ?", newest_ts) or 0
-            more = max(0, seq + 1 - first)
+        with self._file.transaction() as connection:
+            (first,) = connection.execute(
+                "SELECT min(seq) FROM readings WHERE ts > ?", (newest_ts,)
+            ).fetchone()
+            more = max(0, seq + 1 - (first or 0))
             # below 0 first: each number must be free at the moment at which it is given
             connection.execute("UPDATE readings SET seq = -seq - ? WHERE ts > ?", (more, newest_ts))
             connection.execute("UPDATE readings SET seq = -seq WHERE seq < 0")
-            newest = max(seq, self._value("SELECT max(seq) FROM readings") or 0)
-            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'readings'")
-            connection.execute("INSERT INTO sqlite_sequence VALUES ('readings', ?)", (newest,))
+            self._newest = max(seq, newest_in(connection))
+            self._name(connection, newest=str(self._newest))
 
     def take_installation(self, installation: str) -> None:
         """Go by the name that the database remembers, in place of a lost journal's."""
-        with self.lock:
-            with self._transaction() as connection:
-                connection.execute(
-                    "UPDATE meta SET value = ? WHERE name = 'installation'", (installation,)
-                )
-            self.installation = installation
-
-    def refuse(self, seq: int, reason: str) -> None:
-        """Set a reading aside that the database refuses for ever; it is kept, not tried again."""
-        with self.lock, self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO refused VALUES (?, ?)", (seq, reason))
+        with self._file.transaction() as connection:
+            self._name(connection, installation=installation)
 
     def stored(self, seq: int) -> int:
         """Forget readings that are in the database (up to `seq`), except seven days' worth.
 
-        They go by number and never by time, which may have been wrong. Beyond a million the
-        oldest go in any case; the answer is how many went unstored. A call removes a few hundred
-        at most, so that no commit waits for it.
+        They go by number and never by time, which may have been wrong. Beyond eight million the
+        oldest go in any case; the answer is how many went unstored. They go a few hundred at a
+        time, so that no commit waits long, and no page is written for each.
         """
-        with self.lock, self._transaction() as connection:
-            oldest, newest = self.span()
-            kept = min(KEPT_A_SENSOR * max(1, len(self._states)), MOST_READINGS)
-            gone = min(seq, newest - kept, oldest + PRUNED_AT_ONCE - 1)
+        oldest, newest = self.span()
+        kept = max(1, min(KEPT_A_SENSOR * len(self._states), MOST_READINGS))
+        gone = min(seq, newest - kept, oldest + PRUNED_AT_ONCE - 1)
+        lost = max(0, newest - MOST_READINGS - max(seq, oldest - 1))
+        if lost:
+            gone = newest - MOST_READINGS
+        elif gone < oldest + PRUNED_AT_ONCE - 1:
+            return 0
+        with self._file.transaction() as connection:
             connection.execute("DELETE FROM readings WHERE seq <= ?", (gone,))
-            return connection.execute(
-                "DELETE FROM readings WHERE seq > ? AND seq <= ?", (seq, newest - MOST_READINGS)
-            ).rowcount
+        return lost
 
     def retained_topics(self) -> set[str]:
         """Every topic under which something of ours is retained at the broker."""
-        with self.lock:
-            return {row[0] for row in self._connection.execute("SELECT topic FROM retained")}
+        with self._file.transaction() as connection:
+            return {topic for (topic,) in connection.execute("SELECT topic FROM retained")}
 
     def note_retained(self, added: Iterable[str], removed: Iterable[str] = ()) -> None:
         """Change the ledger of retained topics: add before publishing, remove after clearing."""
-        with self.lock, self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO retained VALUES (?)", [(topic,) for topic in added]
             )
@@ -268,146 +244,98 @@ class Journal:
                 "DELETE FROM retained WHERE topic = ?", [(topic,) for topic in removed]
             )
 
-    def _value(self, statement: str, *values: int) -> Any:
-        row = self._connection.execute(statement, values).fetchone()
-        return row[0] if row else None
+    @contextmanager
+    def _writing(self, states: Iterable[SensorState]) -> Iterator[sqlite3.Connection]:
+        """A transaction that states are part of, and those that were noted."""
+        with self.lock:
+            changed = self._noted | {state.sensor: state for state in states}
+            with self._file.transaction() as connection:
+                for slug, state in changed.items():
+                    connection.execute(SET_STATE, (SENSOR + slug, state_text(state)))
+                yield connection
+                newest = newest_in(connection)
+            self._newest = max(self._newest, newest)
+            self._states |= changed
+            self._noted = {}
 
-    def _transaction(self) -> "Transaction":
-        return Transaction(self._connection)
+    def _entries(self, connection: sqlite3.Connection, seq: int, limit: int) -> list[Entry]:
+        entries = []
+        for row in connection.execute(READINGS_AFTER, (seq, limit)).fetchall():
+            try:
+                entries.append(entry_of(row))
+            except ValidationError:
+                log.error("the journal's reading %s is damaged, and is lost", row[0])
+                connection.execute("DELETE FROM readings WHERE seq = ?", row[:1])
+        return entries
+
+    def _name(self, connection: sqlite3.Connection, **values: str) -> None:
+        connection.executemany(SET_STATE, values.items())
+        self._names |= values
+
+    def _fill_filter(self) -> None:
+        """Move what was heard of late to a filter; should that fail, it is not soon tried again."""
+        self._most_recent = 2 * len(self._recent)
+        with suppress(ResourceAwayError):
+            if self._filters.remember(self._recent):
+                with self._file.transaction() as connection:
+                    connection.execute("DELETE FROM heard")
+                    self._name(connection, filtered=str(self._newest))
+                self._recent, self._most_recent = set(), HEARD_AT_ONCE
+
+    def _take_up(self) -> None:
+        """Read what is known of before."""
+        with self._file.transaction() as connection:
+            for name, text in connection.execute("SELECT name, state FROM states").fetchall():
+                if not name.startswith(SENSOR):
+                    self._names[name] = text
+                elif state := read_state(text):
+                    self._states[state.sensor] = state
+                else:
+                    log.error("what the journal knows of %s is damaged; it begins anew", name)
+            newest = newest_in(connection)
+            filtered = int(self._names.get("filtered", 0))
+            heard = connection.execute(HEARD_AFTER, (filtered,)).fetchall()
+        with suppress(ValidationError):
+            self.era = ERA.validate_json(self._names.get("era", ""))
+        self._newest = max(newest, int(self._names.get("newest", 0)))
+        self._recent = {
+            payloads[start : start + PAYLOAD_BYTES]
+            for (payloads,) in heard
+            for start in range(0, len(payloads), PAYLOAD_BYTES)
+        }
+
+    def _known(self) -> dict[str, str]:
+        """All states as texts, by the names under which they are kept."""
+        states = {SENSOR + slug: state_text(state) for slug, state in self._states.items()}
+        newest = {"newest": str(self._newest)} if self._names else {}
+        return {**self._names, **newest, **states}
 
 
-class Transaction:
-    """A write transaction; an error of the disk becomes `ResourceAwayError`, nothing changed."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            if error is None:
-                self._connection.execute("COMMIT")
-        except sqlite3.Error as refused:
-            error = refused
-        if error is None:
-            return
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise ResourceAwayError(f"the journal cannot be written: {error}") from error
-
-
-def write_states(connection: sqlite3.Connection, states: Iterable[SensorState]) -> None:
-    """Keep states, inside a transaction."""
-    connection.executemany(
-        "INSERT INTO sensors VALUES (?, ?) "
-        "ON CONFLICT (sensor) DO UPDATE SET state = excluded.state",
-        [(s.sensor, STATE.dump_json(s).decode()) for s in states],
-    )
-
-
-def reading_row(reading: Reading) -> tuple[Any, ...]:
-    """A reading as the middle columns of a row of the journal."""
-    return (
-        reading.sensor,
-        reading.ts,
-        reading.power_w,
-        reading.voltage_v,
-        reading.battery_mv,
-        str(reading.verdict),
-        int(reading.night),
-        reading.day_j,
-        reading.night_j,
-    )
+def row_of(entry: Entry, heard: bytes = b"") -> tuple[Any, ...]:
+    """An entry as a row, with the payloads that were heard meanwhile."""
+    values = (getattr(entry.reading, name) for name in COLUMNS)
+    return (entry.seq, *values, entry.withdrawn, heard)
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
-    """A row of the journal as the entry that it is."""
-    seq, sensor, ts, power_w, voltage_v, battery_mv, verdict, night, *energy, withdrawn = row
-    reading = Reading(
-        sensor, ts, power_w, voltage_v, battery_mv, Verdict(verdict), bool(night), *energy
-    )
+    """The entry of a row. Raises `ValidationError` for one that makes no sense."""
+    seq, *values, withdrawn, _heard = row
+    reading = READING.validate_python(dict(zip(COLUMNS, values, strict=True)))
     return Entry(seq, reading, bool(withdrawn))
 
 
-def hold(folder: Path) -> Any:
-    """Take the folder's lock file for this process; the answer keeps it until closed.
-
-    Raises `InUseError` with the number of the process that holds it, `ResourceAwayError` when
-    the folder cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock_file = (folder / "journal.lock").open("a+", encoding="ascii")
-    except OSError as error:
-        raise ResourceAwayError(f"cannot use the folder {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock_file.seek(0)
-        holder = lock_file.read().strip() or "unknown"
-        lock_file.close()
-        raise InUseError(
-            f"{folder} is in use by process {holder}; stop that one, or give this one "
-            "another data_dir"
-        ) from error
-    lock_file.truncate(0)
-    lock_file.write(str(os.getpid()))
-    lock_file.flush()
-    return lock_file
+def newest_in(connection: sqlite3.Connection) -> int:
+    """The highest sequence number of the readings that are there, 0 where none is."""
+    return connection.execute("SELECT max(seq) FROM readings").fetchone()[0] or 0
 
 
-def open_file(path: Path, *, durable: bool) -> sqlite3.Connection:
-    """Open the journal's file; a damaged one is put beside and a new one begun.
-
-    A new journal knows no totals: the bridge waits for the database to tell them.
-    """
-    try:
-        connection = connect(path, durable=durable)
-        if is_intact(connection):
-            return connection
-        connection.close()
-    except sqlite3.OperationalError as error:
-        raise ResourceAwayError(f"cannot use the journal {path}: {error}") from error
-    except sqlite3.DatabaseError:
-        pass
-    mark = f".damaged-{int(time.time())}"
-    for part in path.parent.glob(f"{path.name}*"):
-        if ".damaged-" not in part.name:
-            part.rename(f"{part}{mark}")
-    log.error("the journal was damaged and is kept as %s%s; a new one begins", path, mark)
-    return connect(path, durable=durable)
+def state_text(state: SensorState) -> str:
+    """A state as JSON; what it has by default is left out, so that it fits in a page."""
+    return STATE.dump_json(state, exclude_defaults=True).decode()
 
 
-def is_intact(connection: sqlite3.Connection) -> bool:
-    """Whether the tables that must not be wrong are in order.
-
-    `heard`, by far the largest, is left out: reading it through would delay each start.
-    """
-    tables = ("meta", "sensors", "readings", "refused", "retained", "filters")
-    return all(
-        connection.execute(f"PRAGMA quick_check({table})").fetchone()[0] == "ok" for table in tables
-    )
-
-
-def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
-    """Open or create the file with its tables."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        connection.close()
-        raise UsageError(f"{path} was written by a newer cw-mqtt; update this one")
-    if version == 0:
-        ids = [("journal", secrets.token_hex(16)), ("installation", secrets.token_hex(4))]
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in (SCHEMA + HEARD_SCHEMA).split(";"):
-            connection.execute(statement)
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", ids)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    return connection
+def read_state(text: str) -> SensorState | None:
+    """A state from its JSON; None for one that makes no sense."""
+    with suppress(ValidationError):
+        return STATE.validate_json(text)
+    return None

@@ -182,12 +182,11 @@ class DatabaseWriter:
         self._write_by_halves(entries[middle:])
 
     def _refuse(self, entry: Entry, error: DBAPIError) -> None:
-        reason = first_line(error)
-        log.error("the database refuses %s, now set aside in the journal: %s", entry, reason)
-        self._journal.refuse(entry.seq, reason)
+        log.error("the database refuses %s, which is left out: %s", entry, first_line(error))
         self._health.count("database", "refused")
+        self._write((), self._position.after([entry]))
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, entries: Sequence[Entry], position: Position | None = None) -> None:
         """Readings, the position and the states that changed: all or none."""
         ids = self._ids_of({entry.reading.sensor for entry in entries})
         states = {
@@ -196,7 +195,7 @@ class DatabaseWriter:
             # until loaded, a state knows less than the database does
             if state.energy.loaded and state is not self._copied.get(slug)
         }
-        position = self._position.after(entries)
+        position = position or self._position.after(entries)
         with transaction(self._engine) as connection:
             advance(connection, self._journal.id, self._position, position)
             add_entries(connection, entries, ids, self._max_gap_s)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, select, text
 
 from cw_mqtt import __version__
 from cw_mqtt.errors import BridgeError, UsageError
-from cw_mqtt.journal import hold
+from cw_mqtt.journal_file import hold
 from cw_mqtt.model import iso_utc
 from cw_mqtt.store.content import Content, count_rows
 from cw_mqtt.store.engine import UTF_8, codec_of, filling, place, snapshot
@@ -29,7 +29,7 @@ from cw_mqtt.store.schema import HEAD, REVISIONS
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
 from cw_mqtt.tools.journals import NAME as JOURNAL
-from cw_mqtt.tools.journals import copy_journal, journal_id, take_journal
+from cw_mqtt.tools.journals import copy_journal, filters_in, journal_id, take_journal
 
 MANIFEST = "manifest.json"
 ROWS_AT_ONCE = 5000
@@ -120,6 +120,8 @@ def check_backup(path: Path) -> Iterator[float]:
                 digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]  # typeshed asks for more than it calls
                 if digest.hexdigest() != manifest.journal.sha256:
                     raise UsageError(f"{path} is damaged: the journal is not as it was written")
+        for name in filters_in(archive.namelist()):
+            archive.read(name)  # compared by the zip itself
 
 
 def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool) -> Iterator[float]:
@@ -140,6 +142,7 @@ def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool)
         if takes_journal:
             with archive.open(JOURNAL) as copy:
                 take_journal(copy, data_dir / JOURNAL)
+            archive.extractall(data_dir, filters_in(archive.namelist()))
 
 
 def fill_tables(
@@ -181,6 +184,8 @@ def add_journal(archive: ZipFile, folder: Path, journal: Path) -> KeptJournal | 
         archive.write(copy, JOURNAL)
         with copy.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+        for name in filters_in(path.name for path in journal.parent.iterdir()):
+            archive.write(journal.with_name(name), name)
         return KeptJournal(id=journal_id(copy), sha256=digest)
 
 

@@ -112,6 +112,17 @@ def test_the_journal_goes_with_it_and_asks_the_broker_for_a_later_total(
     restored.close()
 
 
+def test_what_was_ever_heard_goes_with_the_journal(here: Installation, there: Installation) -> None:
+    (here.home.folder / "heard.12").write_bytes(b"bits" * 1000)
+    backup = here.folder / "backup.zip"
+    here.call("backup", backup)
+    lose_journal(there.home)
+
+    there.call("restore", backup)
+
+    assert (there.home.folder / "heard.12").read_bytes() == b"bits" * 1000
+
+
 def test_the_journal_that_belongs_to_the_backup_stays(here: Installation, backup: Path) -> None:
     here.home.hear(reading(24))
     here.home.store()
