@@ -5,20 +5,21 @@ Import it late, and only when the web is on: with CherryPy it takes some 10 MB.
 
 import asyncio
 import json
+import logging
 import os
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
+from cw_mqtt.config.settings import SensorSettings, WebSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.web.api import Api, Archive
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
+from cw_mqtt.web.certificate import WARN_DAYS, Certificate
 from cw_mqtt.web.first_user import FirstUser
 from cw_mqtt.web.gate import Gate
 from cw_mqtt.web.http_server import HttpServer
@@ -27,6 +28,8 @@ from cw_mqtt.web.openapi import document
 from cw_mqtt.web.pages import HEADERS, HTML, JSON, Page, Pages, application
 from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 DAY_S = 86400
@@ -72,6 +75,9 @@ class WebServer:
             lambda: "night" if is_night(int(clock())) else "day",
         )
         self._settings = settings
+        self._health = health
+        self._clock = clock
+        self._certificate = Certificate(settings.tls) if settings.tls else None
         self._server = HttpServer(
             (settings.host, settings.port),
             application(pages),
@@ -98,8 +104,22 @@ class WebServer:
     async def _serve(self, listening: socket.socket, stopping: threading.Event) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
+        looking = asyncio.create_task(self._look_after_certificate())
         if not stopping.is_set():
             await self._server.serve(listening, stopped)
+        looking.cancel()
+
+    async def _look_after_certificate(self) -> None:
+        """Take up a renewed certificate, and say in time when it ends."""
+        warned_days: int | None = None
+        while certificate := self._certificate:
+            self._server.tls = certificate.renewed() or self._server.tls
+            days = certificate.days_left(self._clock())
+            self._health.show("web", "certificate_days_left", value=days)
+            if days < WARN_DAYS and days != warned_days:
+                log.warning("web.tls: the certificate is valid for %d more days; renew it", days)
+                warned_days = days
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def _announce_first_user(self, stopping: threading.Event) -> None:
         """Print the code when it is needed, as soon as the database says whether."""
@@ -110,10 +130,11 @@ class WebServer:
             stopping.wait(LOOK_EVERY_S)
 
     def _listen(self) -> socket.socket:
-        server, settings = self._server, self._settings
-        server.tls = certificate(settings.tls) if settings.tls else None
+        settings = self._settings
+        if self._certificate:
+            self._server.tls = self._certificate.load()
         try:
-            return server.listen()
+            return self._server.listen()
         except OSError as error:
             # of a name that is not found the number is negative, and the text is good
             number = error.errno or 0
@@ -141,19 +162,3 @@ def asset(content_type: str, file: str) -> Page:
     """A file of the page; it has nothing to hide."""
     text = (FOLDER / file).read_text(encoding="utf-8")
     return Page(content_type, lambda _: text, needs_login=False, cache_s=DAY_S)
-
-
-def certificate(settings: CertificateSettings) -> ssl.SSLContext:
-    """TLS with the configured files, as they are now.
-
-    Raises `ResourceAwayError` when they cannot be used.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.cert or "", settings.key, settings.passphrase)
-    except OSError as error:
-        raise ResourceAwayError(
-            f"cannot use web.tls ({settings.cert}, {settings.key}): {error.strerror or error}"
-            f"{settings.doubt}"
-        ) from error
-    return context

@@ -4,7 +4,8 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from pydantic import SecretStr
 
 from cw_mqtt.config.settings import CertificateSettings
 from cw_mqtt.web import http_conversation
+from cw_mqtt.web.certificate import DAY_S
 from tests.keys import with_passphrase
-from tests.waiting import DEADLINE_S
-from tests.web.site import ADA, Site
+from tests.waiting import DEADLINE_S, wait_until
+from tests.web.site import ADA, NOW_TS, Site
 
 MakeSite = Callable[..., Site]
 
@@ -223,6 +225,46 @@ def test_with_a_certificate_it_speaks_tls(
 
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_a_renewed_certificate_is_taken_up_and_open_connections_go_on(
+    make_site: MakeSite, certificate: CertificateSettings, tmp_path: Path
+) -> None:
+    site = make_site(tls=certificate).wait()
+    before = https(site, ssl.create_default_context(cafile=certificate.cert))
+    before.request("GET", "/health")
+    before.getresponse().read()
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(certificate.key)
+    issued.cert_chain_pems[0].write_to_path(certificate.cert)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def answered() -> bool:
+        with suppress(ssl.SSLError):
+            after = https(site, trusting)
+            after.request("GET", "/health")
+            return after.getresponse().status == 200
+        return False
+
+    wait_until(answered)
+    before.request("GET", "/health")
+    assert before.getresponse().status == 200
+
+
+def test_a_certificate_that_ends_soon_is_warned_of(
+    make_site: MakeSite, certificate: CertificateSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    ends = datetime.fromtimestamp(NOW_TS + 3.5 * DAY_S, UTC)
+    issued = trustme.CA().issue_cert("127.0.0.1", not_after=ends)
+    issued.private_key_pem.write_to_path(certificate.key)
+    issued.cert_chain_pems[0].write_to_path(certificate.cert)
+
+    site = make_site(tls=certificate).wait()
+
+    wait_until(lambda: "valid for 3 more days" in caplog.text)
+    assert site.health.report()["web"]["certificate_days_left"] == 3
 
 
 def test_a_key_with_a_passphrase_is_opened_without_asking(
