@@ -8,7 +8,8 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -17,11 +18,17 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.publish.network import REFUSALS, VERSION_REFUSED, NetworkBell, in_words, refusal
+from cw_mqtt.publish.limits import Limits, Protocol
+from cw_mqtt.publish.network import (
+    NOT_TAKEN,
+    REFUSALS,
+    VERSION_REFUSED,
+    NetworkBell,
+    in_words,
+    refusal,
+)
 from cw_mqtt.publish.paho_client import (
-    MOST_UNACKED,
     WILL_DELAY_S,
-    Protocol,
     make_client,
     message_properties,
     properties,
@@ -34,10 +41,21 @@ ANSWER_WITHIN_S = 20.0
 CONNACK_WITHIN_S = 5.0  # amqtt waits for more of a CONNECT that it does not understand
 TICK_S = 1.0  # paho looks after its keepalive at least this often
 MOST_RECEIVED = 100
+UNKNOWN = Limits()
+# by the reason for which a broker refuses a CONNECT because of its will
+WEAKER: Mapping[int, dict[str, Any]] = {154: {"retain": False}, 155: {"qos": 0}}
 
 
 class VersionRefusedError(ResourceAwayError):
     """The broker does not speak this version of MQTT, as far as one can tell."""
+
+
+class WillRefusedError(ResourceAwayError):
+    """The broker takes no such last will; `will` is one that it may take."""
+
+    def __init__(self, will: Message) -> None:
+        super().__init__("the broker takes no such last will")
+        self.will = will
 
 
 class Connection:
@@ -45,9 +63,9 @@ class Connection:
 
     `published` counts messages handed to the broker; `acked_at_s` is the monotonic time of its
     last acknowledgement; `received` is what came for our subscriptions, to be taken out;
-    `refused` are topics that the broker does not let us read or write.
+    `refused` has the topics that the broker does not let us read or write, each with the reason.
     Raises `ResourceAwayError` when the broker cannot be reached or refuses, with the reason in
-    words, and `VersionRefusedError` when another version of MQTT may help.
+    words, `VersionRefusedError` when another version of MQTT may help, and `WillRefusedError`.
     """
 
     def __init__(
@@ -57,14 +75,17 @@ class Connection:
         will: Message | None,
         protocol: Protocol,
         bell: NetworkBell,
+        limits: Limits = UNKNOWN,
     ) -> None:
         self.protocol = protocol
+        self.limits = limits
         self.published = 0
         self.acked_at_s = time.monotonic()
         self.received: deque[Received] = deque(maxlen=MOST_RECEIVED)
-        self.refused: frozenset[str] = frozenset()
+        self.refused: dict[str, str] = {}
         self._broker = f"the MQTT broker {settings.host}:{settings.port}"
         self._bell = bell
+        self._will = will
         self._outbox: dict[str, Message] = {}
         self._unacked: dict[int, tuple[float, Message]] = {}
         self._acks: deque[tuple[int, ReasonCode]] = deque()
@@ -92,16 +113,33 @@ class Connection:
         _, mid = self._paho.subscribe([(topic, 1) for topic in topics])
         self._wait_until(lambda: mid in self._subacks)
         answers = zip(topics, self._subacks.pop(mid or 0), strict=True)
-        self.refused |= {topic for topic, answer in answers if answer.is_failure}
+        self.refused |= {topic: not_taken(answer) for topic, answer in answers if answer.is_failure}
 
     def unsubscribe(self, topics: Sequence[str]) -> None:
         """Ask for no more messages of these topics; does not wait."""
         self._paho.unsubscribe(list(topics))
 
     def publish(self, message: Message) -> None:
-        """Publish, or while the broker is behind, keep the newest message of each topic."""
+        """Publish, or while the broker is behind, keep the newest message of each topic.
+
+        What the broker would not take is one of `refused` then.
+        """
+        message = self.limits.fitted(message, self.protocol)
+        if objection := self.limits.objection(message, self.protocol):
+            self.refused[message.topic] = objection
+            return
         self._outbox[message.topic] = message
         self._hand_over()
+
+    def objection(self, messages: Iterable[Message]) -> str | None:
+        """The first of these messages that the broker would not take, and why."""
+        objections = ((m.topic, self.limits.objection(m, self.protocol)) for m in messages)
+        return next((f"{topic}: {why}" for topic, why in objections if why), None)
+
+    def unanswered(self) -> Message | None:
+        """The largest of the messages that the broker has not acknowledged."""
+        handed = (message for _, message in self._unacked.values())
+        return max(handed, key=lambda message: len(message.payload), default=None)
 
     def settle(self, within_s: float = ANSWER_WITHIN_S) -> None:
         """Wait until the broker has acknowledged everything."""
@@ -168,8 +206,8 @@ class Connection:
             if self._connack is None and isinstance(error, ResourceAwayError):
                 raise VersionRefusedError(
                     f"{self._broker} gives no answer to MQTT {self.protocol}; does it expect TLS, "
-                    "no TLS, a client certificate, or another version of MQTT? "
-                    "see mqtt.port, mqtt.tls and mqtt.protocol"
+                    "no TLS, a client certificate, or another version of MQTT, or does it take no "
+                    "retained messages or no QoS 1? see mqtt.port, mqtt.tls and mqtt.protocol"
                 ) from error
             raise
 
@@ -184,7 +222,7 @@ class Connection:
     def _hand_over(self) -> None:
         """Give paho what waits, as far as the broker keeps up."""
         self._take_acks()
-        while self._outbox and len(self._unacked) < MOST_UNACKED:
+        while self._outbox and len(self._unacked) < self.limits.window:
             message = self._outbox.pop(next(iter(self._outbox)))
             handed = self._paho.publish(
                 message.topic,
@@ -204,11 +242,14 @@ class Connection:
             if message.qos:
                 self.acked_at_s = time.monotonic()
             if answer.is_failure:
-                self.refused |= {message.topic}
+                self.refused[message.topic] = not_taken(answer)
 
     def _check(self) -> None:
         """Raise when the connection is of no more use, also if nobody has told us."""
         if self._connack is not None and self._connack.is_failure:
+            weaker = self._will and replace(self._will, **WEAKER.get(self._connack.value, {}))
+            if weaker and weaker != self._will:
+                raise WillRefusedError(weaker)
             versioned = self._connack.value == VERSION_REFUSED
             error = VersionRefusedError if versioned else ResourceAwayError
             raise error(f"{self._broker} {refusal(self._connack)}")
@@ -226,8 +267,8 @@ class Connection:
         if hasattr(wire, "setsockopt"):  # paho's websocket has none
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _on_connect(self, client: Any, user: Any, flags: Any, code: ReasonCode, _: Any) -> None:
-        self._connack = code
+    def _on_connect(self, client: Any, user: Any, flags: Any, code: ReasonCode, told: Any) -> None:
+        self._connack, self.limits = code, self.limits.told(told)
 
     def _on_disconnect(self, client: Any, user: Any, flags: Any, code: ReasonCode, _: Any) -> None:
         self._lost = code
@@ -252,22 +293,6 @@ class Connection:
         )
 
 
-def connect(
-    settings: MqttSettings,
-    client_id: str,
-    will: Message | None,
-    bell: NetworkBell,
-    last_worked: Protocol | None,
-) -> Connection:
-    """Connect with the protocol of the settings; `auto` is MQTT 5, or else 3.1.1.
-
-    What worked the last time is tried first. Raises as `Connection`.
-    """
-    if settings.protocol != "auto":
-        return Connection(settings, client_id, will, settings.protocol, bell)
-    first: Protocol = last_worked or "5"
-    try:
-        return Connection(settings, client_id, will, first, bell)
-    except VersionRefusedError:
-        second: Protocol = "3.1.1" if first == "5" else "5"
-        return Connection(settings, client_id, will, second, bell)
+def not_taken(answer: ReasonCode) -> str:
+    """Why the broker does not let us use a topic."""
+    return NOT_TAKEN.get(answer.value, f"the broker says: {answer.getName().lower()}")

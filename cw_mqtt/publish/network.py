@@ -13,6 +13,12 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.stages import Bell
 
 VERSION_REFUSED = 132
+NOT_TAKEN = {
+    135: "it is not allowed; see the broker's access rules",
+    144: "the broker wants other topics",
+    149: "it is too large for the broker",
+    151: "the broker's quota is used up",
+}
 BAD_ACCOUNT = "refuses the username or the password; see mqtt.username and mqtt.password"
 REFUSALS = {
     133: "does not accept the client id",
@@ -69,6 +75,8 @@ class NamedContext(ssl.SSLContext):
         """As the parent's; the name that paho gives is the host's."""
         if self.expected_name:
             options["server_hostname"] = self.expected_name
+        elif isinstance(host := options.get("server_hostname"), str):
+            options["server_hostname"] = host.rstrip(".")  # no certificate bears the last dot
         return super().wrap_socket(*args, **options)
 
 

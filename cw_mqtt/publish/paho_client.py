@@ -1,17 +1,14 @@
 """A client of paho-mqtt as the settings want it: account, TLS, transport, last will."""
 
-from typing import Literal
-
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from cw_mqtt.config.settings import MqttSettings
+from cw_mqtt.publish.limits import MOST_UNACKED, Protocol
 from cw_mqtt.publish.network import tls_context
 from cw_mqtt.publish.topics import Message
-
-Protocol = Literal["5", "3.1.1"]
 
 VERSIONS: dict[Protocol, MQTTProtocolVersion] = {
     "5": MQTTProtocolVersion.MQTTv5,
@@ -20,7 +17,6 @@ VERSIONS: dict[Protocol, MQTTProtocolVersion] = {
 # Also how long the session outlives the connection, or the will would not wait. A frozen bridge
 # must be offline within 40 s: Mosquitto sees it 22.5 to 28 s after its last packet.
 WILL_DELAY_S = 10
-MOST_UNACKED = 20  # what Mosquitto takes at a time
 
 
 def make_client(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cw_mqtt import __version__
@@ -14,11 +15,13 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import Event
-from cw_mqtt.publish.client import TICK_S, Connection, connect
+from cw_mqtt.publish.client import TICK_S, Connection
+from cw_mqtt.publish.connecting import connect
 from cw_mqtt.publish.discovery import MIGRATE, discovery_first
 from cw_mqtt.publish.identity import Identity
+from cw_mqtt.publish.kept import read_back
+from cw_mqtt.publish.limits import Protocol, Suspicion
 from cw_mqtt.publish.network import NetworkBell
-from cw_mqtt.publish.paho_client import Protocol
 from cw_mqtt.publish.requests import Received, Requests
 from cw_mqtt.publish.retelling import Retelling
 from cw_mqtt.publish.telling import Telling
@@ -69,6 +72,7 @@ class MqttPublisher:
         self._announce_total = announce_total
         self._bridge_info = bridge_info
         self._actions = {"discovery/republish": self._republish, **actions}
+        self._questions = {"health_check": health.report}
         self._birth_pause_s = birth_pause_s
         self._totals_within_s = totals_within_s
         self._topics = Topics(mqtt.base_topic)
@@ -77,7 +81,8 @@ class MqttPublisher:
         journal.bell(self._bell)
         self._protocol: Protocol | None = None
         self._connection: Connection | None = None
-        self._said_refused: set[str] = set()
+        self._said: set[str] = set()
+        self._suspicion = Suspicion()
         self._health_at_s = 0.0
         self._retelling = Retelling()
         self._short_lives = 0
@@ -112,16 +117,19 @@ class MqttPublisher:
     def _serve_installation(
         self, installation: str, stopping: threading.Event, works: Callable[[], None]
     ) -> None:
-        identity = Identity.of(installation, self._mqtt, self._settings)
-        self._journal.note_retained(identity.retained)
         will = self._topics.bridge_state(online=False)
         client_id = f"cw-{installation}"
-        connection = connect(self._mqtt, client_id, will, self._bell, self._protocol)
+        limits = self._suspicion.limits
+        connection = connect(self._mqtt, client_id, will, self._bell, self._protocol, limits)
         self._connection, self._protocol = connection, connection.protocol
         connected_at_s = time.monotonic()
         try:
+            identity = self._identity(installation, connection)
+            self._journal.note_retained(identity.retained)
             self._greet(connection, identity)
             works()
+            self._suspicion.dispelled()
+            connection.limits = replace(connection.limits, slowly=False)
             # at a start the other stages are not there yet: health says so only for a moment
             self._health_at_s = time.monotonic() + TICK_S
             log.info("connected to %s with MQTT %s", self._mqtt.host, connection.protocol)
@@ -132,7 +140,10 @@ class MqttPublisher:
         except ResourceAwayError as error:
             lived_s = time.monotonic() - connected_at_s
             self._short_lives = self._short_lives + 1 if lived_s < SHORT_LIFE_S else 0
-            if self._short_lives <= MOST_SHORT_LIVES:
+            unanswered = connection.unanswered()
+            if self._short_lives:
+                self._suspicion.broken(unanswered, connection.protocol)
+            if self._short_lives <= MOST_SHORT_LIVES or unanswered:
                 raise
             raise ResourceAwayError(
                 f"{error}; again and again: perhaps another client uses the client id {client_id}"
@@ -143,13 +154,30 @@ class MqttPublisher:
 
     def _greet(self, connection: Connection, identity: Identity) -> None:
         """Tell everything in the order that shows subscribers nothing half done."""
-        connection.subscribe([self._mqtt.discovery.birth_topic, self._topics.request("#")])
+        verbs = ["#"] if connection.limits.wildcards else [*self._questions, *self._actions]
+        requests = map(self._topics.request, verbs)
+        connection.subscribe([self._mqtt.discovery.birth_topic, *requests])
         self._take_over_totals(connection)
         self._hand_over_discovery(connection, identity)
         connection.publish(self._info(connection))
         publish_all(connection, self._telling.everything())
         self._say_alive(connection)
         connection.settle()
+        read_back(connection, identity.discovery)
+        for text in connection.limits.losses():
+            self._say(text, text)
+
+    def _identity(self, installation: str, connection: Connection) -> Identity:
+        """What to publish; entity by entity where the broker takes no whole device."""
+        identity = Identity.of(installation, self._mqtt, self._settings)
+        discovery = self._mqtt.discovery
+        objection = connection.objection(identity.discovery)
+        if discovery.style != "device" or not objection:
+            return identity
+        self._say("devices", f"the broker does not take {objection}; telling of single entities")
+        by_entity = discovery.model_copy(update={"style": "entity"})
+        mqtt = self._mqtt.model_copy(update={"discovery": by_entity})
+        return Identity.of(installation, mqtt, self._settings)
 
     def _step(self, connection: Connection, identity: Identity) -> None:
         """Whatever is due now."""
@@ -193,7 +221,7 @@ class MqttPublisher:
         publish_all(connection, map(cleared, ghosts))
         connection.settle()
         # what the broker did not let us clear is tried again on the next connection
-        self._journal.note_retained((), set(ghosts) - connection.refused)
+        self._journal.note_retained((), set(ghosts) - connection.refused.keys())
 
     def _take_over_totals(self, connection: Connection) -> None:
         """For totals that this journal has never published, ask the broker for earlier ones.
@@ -217,7 +245,7 @@ class MqttPublisher:
         requests = Requests(
             self._topics,
             self._mqtt.allow_requests,
-            {"health_check": self._health.report},
+            self._questions,
             self._actions,
             identity.retained,
         )
@@ -245,9 +273,14 @@ class MqttPublisher:
         self._health_at_s = time.monotonic() + HEALTH_EVERY_S
 
     def _report_refused(self, connection: Connection) -> None:
-        for topic in connection.refused - self._said_refused:
-            log.warning("the broker does not let us use %s; see its access rules", topic)
-        self._said_refused |= connection.refused
+        for topic, why in connection.refused.items():
+            self._say(topic, f"the broker does not take {topic}: {why}")
+
+    def _say(self, what: str, text: str) -> None:
+        """Say it once."""
+        if what not in self._said:
+            self._said.add(what)
+            log.warning("%s", text)
 
     def _figures(self) -> dict[str, Any]:
         connection = self._connection  # the stage's thread may let go of it meanwhile
@@ -258,7 +291,8 @@ class MqttPublisher:
             "published": connection.published,
             "waiting": connection.waiting,
             "last_ack_s_ago": round(time.monotonic() - connection.acked_at_s, 1),
-            "refused": sorted(connection.refused),
+            "refused": dict(connection.refused),
+            "most_packet_bytes": connection.limits.packet_bytes,
         }
 
 

@@ -66,7 +66,7 @@ class Telling:
         report = self._health.report()
         summary = self._vitals.summary(report, time.monotonic())
         return [
-            self._topics.bridge_health({**report, **summary}),
+            self._topics.bridge_health(report, summary),
             self._topics.bridge_state(online=True),
         ]
 

@@ -31,6 +31,7 @@ class Message:
 
     An empty payload that is retained removes what the broker keeps under the topic.
     `correlation` (MQTT 5 only) is what a request gave, for its sender to know the answer by.
+    `shorter` is a payload for brokers to which this one is too large.
     """
 
     topic: str
@@ -39,6 +40,7 @@ class Message:
     retain: bool
     expiry_s: int | None = None
     correlation: bytes | None = None
+    shorter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,15 @@ class Topics:
         """What the bridge is: version, installation, connection."""
         return Message(self.bridge("info"), to_json(info), 1, retain=True)
 
-    def bridge_health(self, report: Mapping[str, Any]) -> Message:
+    def bridge_health(self, report: Mapping[str, Any], summary: Mapping[str, Any]) -> Message:
         """How the bridge does; the broker forgets it when the bridge no longer says."""
         return Message(
-            self.bridge("health"), to_json(report), 0, retain=True, expiry_s=HEALTH_EXPIRY_S
+            self.bridge("health"),
+            to_json({**report, **summary}),
+            0,
+            retain=True,
+            expiry_s=HEALTH_EXPIRY_S,
+            shorter=to_json({"status": report["status"], **summary}),
         )
 
     def event(self, event: Event) -> Message:

@@ -2,14 +2,12 @@
 
 import logging
 import math
-import time
 from collections.abc import Collection
 
 from cw_mqtt.publish.client import Connection
+from cw_mqtt.publish.kept import kept
 
 log = logging.getLogger(__name__)
-
-RETAINED_WITHIN_S = 1.0  # some brokers send retained messages a while after the SUBACK
 
 
 def retained_totals(connection: Connection, topics: Collection[str]) -> dict[str, float | None]:
@@ -17,23 +15,7 @@ def retained_totals(connection: Connection, topics: Collection[str]) -> dict[str
 
     Raises `ResourceAwayError` when the connection ends.
     """
-    found: dict[str, str] = {}
-    others = []
-    connection.subscribe(sorted(topics))
-    deadline_s = time.monotonic() + RETAINED_WITHIN_S
-    while True:
-        while connection.received:
-            received = connection.received.popleft()
-            if received.topic not in topics:
-                others.append(received)
-            elif received.retained:
-                found[received.topic] = received.payload
-        left_s = deadline_s - time.monotonic()
-        if found.keys() >= set(topics) or left_s <= 0:
-            break
-        connection.work(left_s)
-    connection.unsubscribe(sorted(topics))
-    connection.received.extend(others)
+    found = kept(connection, topics)
     return {topic: parse_total(topic, found.get(topic)) for topic in topics}
 
 

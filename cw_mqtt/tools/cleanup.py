@@ -12,7 +12,8 @@ from typing import Any
 
 from cw_mqtt.config.settings import MqttSettings, Settings
 from cw_mqtt.errors import UsageError
-from cw_mqtt.publish.client import Connection, connect
+from cw_mqtt.publish.client import Connection
+from cw_mqtt.publish.connecting import connect
 from cw_mqtt.publish.discovery import discovery_first
 from cw_mqtt.publish.entities import ORIGIN
 from cw_mqtt.publish.identity import Identity

@@ -38,9 +38,9 @@ class Observer:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
-        """Publish as another client and wait until the broker has it."""
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
+    def publish(self, topic: str, payload: str, *, retain: bool = False, qos: int = 1) -> None:
+        """Publish as another client and wait until the broker has it (with `qos` 1)."""
+        self._client.publish(topic, payload, qos, retain).wait_for_publish(DEADLINE_S)
 
     def payloads(self, topic: str) -> list[str]:
         """Every payload that came under a topic, in order."""
