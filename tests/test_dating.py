@@ -4,11 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cw_mqtt.bridge import Bridge
-from cw_mqtt.dating import RELEASE_TS, shifted
+from cw_mqtt.dating import RELEASE_TS, STEADY_S, shifted
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
@@ -27,13 +31,16 @@ NOW_TS = RELEASE_TS + 1_000_000.5
 class Board(Home):
     """A home with one sensor, each of whose packets tells another power.
 
-    `sent` is the right time of each power.
+    `sent` is the right time of each power; `before_boot` counts those before the last boot.
     """
 
-    def __init__(self, folder: Path, ahead_s: float = 0.0, *, synchronised: bool = False) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, ahead_s: float = 0.0, *, synchronised: bool = False, **changes: Any
+    ) -> None:
+        super().__init__(folder, **changes)
         self.computer = Computer(NOW_TS, ahead_s, synchronised)
         self.sent: dict[float, float] = {}
+        self.before_boot = 0
         self.totals_kwh = [0.0]
         self._firmware = SensorFirmware(KEY, Random(1))
         self._timer_ms = 1_000_000
@@ -341,3 +348,61 @@ def test_only_instants_of_the_time_between_are_moved() -> None:
         ),
         seen_ts=1150.5,
     )
+
+
+ACTS = st.one_of(
+    st.tuples(st.just("hear"), st.integers(1, 4)),
+    st.tuples(st.just("wait"), st.sampled_from([100.0, HOUR_S, 7 * HOUR_S, DAY_S, 3 * DAY_S])),
+    st.tuples(
+        st.just("set"), st.sampled_from([-NOW_TS, -YEAR_S, -HOUR_S, -50.0, 50.0, DAY_S, 3 * YEAR_S])
+    ),
+    st.tuples(st.just("restart"), st.just(0)),
+    st.tuples(st.just("reboot"), st.sampled_from([-NOW_TS, -HOUR_S, 0.0, 3 * YEAR_S])),
+    st.tuples(st.just("store"), st.just(0)),
+)
+
+
+def act(board: Board, kind: str, number: float) -> None:
+    if kind == "hear":
+        board.hear(int(number))
+    elif kind == "wait":
+        board.computer.wait(number)
+    elif kind == "set":
+        board.computer.ahead_s = number
+    elif kind == "store":
+        board.store()
+    else:
+        if kind == "reboot":
+            board.computer.reboot(number)
+            board.before_boot = len(board.sent)
+        board.begin()
+
+
+@given(acts=st.lists(ACTS, max_size=10))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_the_clock_did_a_right_one_finds_everything(
+    caplog: pytest.LogCaptureFixture, acts: list[tuple[str, float]]
+) -> None:
+    with TemporaryDirectory() as folder:
+        board = Board(Path(folder), database={"keep_measures": "1 day"})
+        for kind, number in acts:
+            act(board, kind, number)
+        first = board.before_boot if board.computer.up_s < STEADY_S else len(board.sent)
+
+        board.computer.set_right()
+        board.hear(3)
+
+        times = board.times()
+        errors_s = [
+            times[w] - ts for w, ts in board.sent.items() if w in times and w >= 100 + first
+        ]
+        assert errors_s
+        assert max(map(abs, errors_s)) < 2
+        young = {w for w, ts in board.sent.items() if board.computer.now_ts - ts < DAY_S}
+        undated = {w for (w,) in board.ask("SELECT value FROM set_aside")}
+        assert young <= times.keys() | undated
+        assert board.totals_kwh == sorted(board.totals_kwh)
+        assert_right(board)
+        board.close()
