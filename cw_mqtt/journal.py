@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 KEPT_A_SENSOR = 75_600  # stored readings: seven days' worth, at one each 8 s
 MOST_READINGS = 8_000_000  # seven days of a hundred sensors, in half a gigabyte
 PRUNED_AT_ONCE = 500
+READ_AT_ONCE = 1000
 HEARD_AT_ONCE = 20_000  # payloads; a filter is then written almost whole
 PAYLOAD_BYTES = 16
 SENSOR = "sensor:"
@@ -155,18 +156,18 @@ class Journal:
         it makes them, so that they are of the new era; the answer is how many.
         """
         with self._writing(states) as connection:
-            seq, new = self._newest, []
-            if self.era and date_anew:
-                old = [e.reading for e in self._entries(connection, self.era.first_seq - 1, seq)]
-                gone = [Entry(seq + n, reading, withdrawn=True) for n, reading in enumerate(old, 1)]
-                seq += len(old)
-                new = [Entry(seq + n, date_anew(reading)) for n, reading in enumerate(old, 1)]
-                connection.executemany(ADD_READING, map(row_of, gone + new))
-            era = replace(era, first_seq=seq + 1)
+            first, last = self._newest + 1, self._newest
+            for change in (None, date_anew) if date_anew else ():
+                first = last + 1
+                for reading in self._of_era(connection):
+                    last += 1
+                    entry = Entry(last, change(reading) if change else reading, not change)
+                    connection.execute(ADD_READING, row_of(entry))
+            era = replace(era, first_seq=first)
             self._name(connection, era=ERA.dump_json(era).decode())
         self.era = era
         self.ring()
-        return len(new)
+        return last + 1 - first
 
     def was_heard(self, payload: bytes) -> bool:
         """Whether a payload was ever heard before, see `cw_mqtt.heard`."""
@@ -267,6 +268,13 @@ class Journal:
                 log.error("the journal's reading %s is damaged, and is lost", row[0])
                 connection.execute("DELETE FROM readings WHERE seq = ?", row[:1])
         return entries
+
+    def _of_era(self, connection: sqlite3.Connection) -> Iterator[Reading]:
+        """The readings that the present era has dated; there may be millions."""
+        seq = self.era.first_seq - 1 if self.era else self._newest
+        while seq < self._newest and (entries := self._entries(connection, seq, READ_AT_ONCE)):
+            yield from (entry.reading for entry in entries if entry.seq <= self._newest)
+            seq = entries[-1].seq
 
     def _name(self, connection: sqlite3.Connection, **values: str) -> None:
         connection.executemany(SET_STATE, values.items())

@@ -2,6 +2,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from cw_mqtt import journal as journal_module
 from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.journal_file import PAGE_BYTES, TABLES
-from cw_mqtt.model import Chain, Energy, Heard, Packet, Reading, SensorState, Verdict
+from cw_mqtt.model import Chain, Energy, Era, Heard, Packet, Reading, SensorState, Verdict
 
 PACKET = Packet(750, 240, 3296, 412, bytes(6), bytes(range(200, 216)))
 STATE = SensorState(
@@ -318,4 +319,26 @@ def test_a_state_of_an_older_version_gets_defaults_for_what_it_lacks(tmp_path, j
     again = Journal(tmp_path)
 
     assert again.states() == {"main": SensorState("main")}
+    again.close()
+
+
+def test_readings_of_an_era_are_withdrawn_and_entered_once_more(tmp_path, journal):
+    journal.commit([], [reading(1)])
+    journal.begin_era(Era("boot", 0.0, 0.0))
+    journal.commit([], [reading(ts) for ts in range(2, 2500)])
+
+    count = journal.begin_era(
+        Era("boot", 9.0, 5.0), [STATE], lambda each: replace(each, ts=each.ts + 10_000)
+    )
+
+    entries = journal.readings_after(0, 10**6)
+    assert count == 2498
+    assert [entry.seq for entry in entries] == list(range(1, 7496))
+    assert [e.reading.ts for e in entries if not e.withdrawn][:2499] == list(range(1, 2500))
+    assert [e.reading.ts for e in entries if e.withdrawn] == list(range(2, 2500))
+    assert [e.reading.ts for e in entries[-2498:]] == list(range(10_002, 12_500))
+    journal.close()
+    again = Journal(tmp_path, durable=False)
+    assert again.era == Era("boot", 9.0, 5.0, first_seq=4998)
+    assert again.states() == {"main": STATE}
     again.close()

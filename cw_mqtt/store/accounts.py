@@ -10,6 +10,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     delete,
+    func,
     insert,
     literal,
     select,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 from cw_mqtt.errors import UsageError
 from cw_mqtt.model import Account, Role
 from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.measures import whole
 from cw_mqtt.store.tables import sessions, users
 
 SESSION_S = 30 * 86400  # how long a browser stays logged in after its last request
@@ -26,12 +28,15 @@ NOTED_EVERY_S = 86400  # when something was used is noted no more often
 
 ALL = select(users.c.login, users.c.is_admin, users.c.password)
 BY_LOGIN = ALL.where(users.c.login == bindparam("login"))
+# abs: a session that a clock far ahead has dated would be alive for years
+IS_ALIVE = func.abs(sessions.c.used_ts - whole("now_ts")) < SESSION_S
+EXPIRE = delete(sessions).where(~IS_ALIVE)
 BY_SESSION = (
     ALL.add_columns(sessions.c.used_ts)
     .join(sessions)
     .where(
         sessions.c.key_hash == bindparam("key_hash"),
-        sessions.c.used_ts > bindparam("expired_ts"),
+        IS_ALIVE,
         # so that it ends with the password, whoever changes that
         sessions.c.password == users.c.password,
     )
@@ -105,16 +110,16 @@ class Accounts:
         )
         columns = ["user_id", "password", "key_hash", "used_ts"]
         with transaction(self._engine) as connection:
-            connection.execute(delete(sessions).where(sessions.c.used_ts <= now_ts - SESSION_S))
+            connection.execute(EXPIRE, {"now_ts": now_ts})
             connection.execute(insert(sessions).from_select(columns, row))
 
     def session(self, key_hash: str) -> Account | None:
         """Whose session this is, None when it has ended."""
         now_ts = int(self._clock())
-        parameters = {"key_hash": key_hash, "expired_ts": now_ts - SESSION_S}
+        parameters = {"key_hash": key_hash, "now_ts": now_ts}
         with transaction(self._engine) as connection:
             row = connection.execute(BY_SESSION, parameters).first()
-        if row and row.used_ts <= now_ts - NOTED_EVERY_S:
+        if row and abs(now_ts - row.used_ts) >= NOTED_EVERY_S:
             used = update(sessions).where(sessions.c.key_hash == key_hash).values(used_ts=now_ts)
             with transaction(self._engine) as connection:
                 connection.execute(used)

@@ -31,7 +31,7 @@ class Tokens:
         now_ts = int(self._clock())
         with transaction(self._engine) as connection:
             row = connection.execute(BY_HASH, {"key_hash": key_hash}).first()
-        if row and (row.used_ts is None or row.used_ts <= now_ts - NOTED_EVERY_S):
+        if row and (row.used_ts is None or abs(now_ts - row.used_ts) >= NOTED_EVERY_S):
             used = update(tokens).where(tokens.c.key_hash == key_hash).values(used_ts=now_ts)
             with transaction(self._engine) as connection:
                 connection.execute(used)

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -64,6 +64,7 @@ class DatabaseWriter:
         self._ids: dict[str, int] = {}
         self._copied: dict[str, SensorState] = {}
         self._stored: Mapping[str, SensorState] = {}  # as of the position
+        self._today: date | None = None
         self._losing = False
         health.show("database", "kind", value=engine.dialect.name)
         health.ask("journal", "unstored", answer=self._unstored)
@@ -86,6 +87,7 @@ class DatabaseWriter:
             while self._store_batch() and not stopping.is_set():
                 pass
             self._look()
+            self._follow_prices()
             self._delete_old()
             self._bell.wait(LOOK_AGAIN_S)
         self._store_batch()
@@ -234,6 +236,14 @@ class DatabaseWriter:
             kwh = (sums_j.get(slug, 0.0) - (energy.total_j - energy.start_j)) / JOULES_PER_KWH
             self._health.show("corrections", slug, value=round(kwh, 3) + 0.0)  # no -0.0
 
+    def _follow_prices(self) -> None:
+        """On another day, also that of a clock set right, other prices may hold."""
+        today = day_at(self._clock(), self._settings)
+        if today != self._today:
+            with transaction(self._engine) as connection:
+                write_providers(connection, self._settings.providers, today)
+            self._today = today
+
     def _delete_old(self) -> None:
         """Let the oldest day of measures go, if the settings say so."""
         keep = self._settings.database.keep_measures
@@ -248,7 +258,11 @@ def prepare_database(engine: Engine, settings: Settings, now_ts: float) -> dict[
     Raises `ResourceAwayError`, or `UsageError` when somebody has to change something.
     """
     bring_up_to_date(engine)
-    today = datetime.fromtimestamp(now_ts, settings.timezone).date()
     with transaction(engine) as connection:
-        write_providers(connection, settings.providers, today)
+        write_providers(connection, settings.providers, day_at(now_ts, settings))
         return link_sensors(connection, {s.slug: s.name for s in settings.sensors})
+
+
+def day_at(ts: float, settings: Settings) -> date:
+    """The day in the home's time zone."""
+    return datetime.fromtimestamp(ts, settings.timezone).date()

@@ -78,4 +78,5 @@ class StatusPage:
 def is_silent(sensor: SensorSettings, state: SensorState, now_ts: float) -> bool:
     """Whether the sensor was not heard for so long that its power may no longer be true."""
     timeout_s = sensor.availability_timeout_s or SILENT_AFTER_S
-    return state.seen_ts is None or now_ts - state.seen_ts > timeout_s
+    # abs: what a clock that was ahead has dated counts as old
+    return state.seen_ts is None or abs(now_ts - state.seen_ts) > timeout_s

@@ -34,7 +34,9 @@ def test_power_expires_when_it_stops_being_current() -> None:
     assert message == Message("citizenwatt/main/power", "512", 0, retain=True, expiry_s=30)
 
 
-@pytest.mark.parametrize("old", [state(ts=NOW_TS - 50), SensorState("main")])
+@pytest.mark.parametrize(
+    "old", [state(ts=NOW_TS - 50), SensorState("main"), state(ts=NOW_TS + 3600)]
+)
 def test_power_that_is_not_current_is_removed_from_the_broker(old: SensorState) -> None:
     message = TOPICS.power(old, timeout_s=50, now_ts=NOW_TS)
 
@@ -129,7 +131,8 @@ def test_a_sensor_may_be_silent_for_six_of_its_intervals(
 
 
 @pytest.mark.parametrize(
-    ("seen_ts", "online"), [(None, False), (100.0, True), (150.0, True), (99.9, False)]
+    ("seen_ts", "online"),
+    [(None, False), (100.0, True), (150.0, True), (99.9, False), (1e9, False)],
 )
 def test_a_sensor_is_online_until_its_timeout(seen_ts: float | None, online: bool) -> None:
     assert is_online(seen_ts, timeout_s=50, now_ts=150) is online

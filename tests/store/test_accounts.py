@@ -149,5 +149,22 @@ def test_a_session_that_is_not_used_for_a_month_expires(home, accounts, ada, clo
     assert home.ask("SELECT key_hash FROM sessions") == [("new",)]
 
 
+def test_a_session_of_a_clock_that_was_years_ahead_does_not_live_for_years(accounts, ada, clock):
+    clock.now += 3 * 365 * 86400
+    accounts.begin_session(ada, "ahead")
+    clock.now -= 3 * 365 * 86400
+
+    assert accounts.session("ahead") is None
+
+
+def test_a_use_that_a_clock_ahead_has_noted_is_noted_anew(home, accounts, ada, clock):
+    clock.now += 10 * 86400
+    accounts.session("key")
+    clock.now -= 10 * 86400
+
+    assert accounts.session("key") == ada
+    assert home.ask("SELECT used_ts FROM sessions") == [(START_TS,)]
+
+
 def test_an_account_does_not_show_its_password():
     assert "secret" not in repr(Account("a", Role.READ, "secret hash"))

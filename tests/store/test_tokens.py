@@ -4,6 +4,7 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.model import Role, Token
 from cw_mqtt.store.schema import bring_up_to_date
 from cw_mqtt.store.tokens import Tokens
+from tests.clock import Clock
 from tests.home import START_TS
 
 HOUR_S = 3600
@@ -34,6 +35,19 @@ def test_the_use_of_a_token_is_noted_once_a_day(tokens):
 
     first_ts = START_TS + 2 * HOUR_S
     assert used == [None] + [first_ts] * 24 + [first_ts + 24 * HOUR_S]
+
+
+def test_a_use_that_a_clock_ahead_has_noted_is_noted_anew(home):
+    bring_up_to_date(home.engine)
+    clock = Clock(START_TS + 3 * 365 * 86400)
+    tokens = Tokens(home.engine, clock)
+    tokens.add("solar", "hash of solar", Role.WRITE)
+    tokens.find("hash of solar")
+    clock.now = START_TS
+
+    tokens.find("hash of solar")
+
+    assert [token.used_ts for token in tokens.all()] == [START_TS]
 
 
 def test_a_removed_token_is_gone(tokens):

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.model import Chain, Energy, SensorState, Verdict
+from cw_mqtt.model import Chain, Energy, Era, SensorState, Verdict
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.positions import Position, advance
 from cw_mqtt.store.schema import HEAD
 from tests.home import START_TS, Home, reading
+from tests.store.test_rollups import assert_right
 from tests.waiting import wait_until
 
 STATE = SensorState("main", Chain(loss=0.25), Energy(total_j=7.5, day_j=7.5, loaded=True))
@@ -242,6 +243,35 @@ def reopened(home):
     return Home(home.folder, home.url)
 
 
+def test_withdrawn_readings_go_and_those_entered_instead_are_stored(home):
+    home.hear(reading(1), reading(2, verdict=Verdict.SETTLING), reading(3))
+    home.store()
+    home.journal.begin_era(Era("boot", 0.0, 0.0))
+    home.hear(reading(11), reading(12, verdict=Verdict.SETTLING), reading(13))
+    home.store()
+
+    home.journal.begin_era(Era("boot", 0.0, 0.0), (), lambda r: replace(r, ts=r.ts + 10**8))
+    home.store()
+
+    assert home.stored() == [1, 3, 11 + 10**8, 13 + 10**8]
+    assert home.ask("SELECT timestamp FROM set_aside ORDER BY id") == [
+        (START_TS + 2,),
+        (START_TS + 12 + 10**8,),
+    ]
+    assert_right(home)
+
+
+def test_of_readings_that_are_alike_only_one_is_withdrawn(home):
+    home.hear(reading(1))
+    home.journal.begin_era(Era("boot", 0.0, 0.0))
+    home.hear(reading(1))
+
+    home.journal.begin_era(Era("boot", 0.0, 0.0), (), lambda r: replace(r, ts=r.ts + 10))
+    home.store()
+
+    assert home.stored() == [1, 11]
+
+
 def test_a_lost_journal_takes_states_and_installation_from_the_database(home):
     home.journal.commit([STATE], [reading(1)])
     home.store()
@@ -320,3 +350,21 @@ def test_health_tells_which_database_it_is_and_how_far_it_got(home):
     database = home.health.report()["database"]
     assert database["kind"] == home.engine.dialect.name
     assert (database["form"], database["position"]) == (HEAD, 2)
+
+
+def test_a_price_holds_from_its_day_on_also_while_the_bridge_runs(home):
+    contract = {"name": "Vert", "current": True}
+    lines = [
+        {**contract, "from": "2026-09-01", "day": {"eur_per_kwh": 0.25}},
+        {**contract, "from": "2026-09-25", "day": {"eur_per_kwh": 0.3}},
+    ]
+    home.name_sensors({"main": "CitizenWatt"}, providers=lines)
+    price = "SELECT day_slope_watt_euros FROM providers"
+
+    with home.running():
+        before = home.ask(price)
+        home.now_ts += 10 * 86400
+        home.journal.ring()
+        wait_until(lambda: home.ask(price) == [(0.3,)])
+
+    assert before == [(0.25,)]

@@ -36,6 +36,7 @@ def test_thousands_are_apart_by_a_space_that_does_not_break() -> None:
         (NOW_TS - 121, None, True),
         (NOW_TS - 121, 600, False),
         (NOW_TS - 601, 600, True),
+        (NOW_TS + 3600, None, True),
     ],
 )
 def test_a_sensor_is_silent_after_its_timeout(
