@@ -48,6 +48,7 @@ MOST_EVENTS_WAITING = 100
 READINGS_AT_ONCE = 5000
 TOTALS_WITHIN_S = 5.0
 FULL_WAIT_S = 2.0
+IDLE_S = 2.0
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
 SET_ASIDE = (Verdict.SETTLING, Verdict.UNVERIFIED)
 TOLD_AGAIN_S = 600.0
@@ -90,6 +91,10 @@ class Bridge:
 
     name = "bridge"
     longest_pause_s = 5.0
+    when_stuck = (
+        "the disk of data_dir does not answer: see whether it fails (dmesg), or is a network "
+        "drive that hangs"
+    )
 
     def __init__(
         self,
@@ -299,7 +304,10 @@ class Bridge:
         chunks: list[Chunk | None] = []
         size = 0
         if not stopping.is_set() or not self._chunks.empty():
-            chunks.append(self._chunks.get())
+            try:
+                chunks.append(self._chunks.get(timeout=IDLE_S))
+            except queue.Empty:
+                chunks.append(None)
         while size < BYTES_A_COMMIT and not self._chunks.empty():
             chunk = self._chunks.get_nowait()
             chunks.append(chunk)

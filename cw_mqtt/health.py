@@ -16,11 +16,15 @@ Figure = int | float | str | None
 
 @dataclass(frozen=True, slots=True)
 class StageHealth:
-    """`state` is working, waiting or stopped; `reason` says in words why it is not working."""
+    """`state` is working, waiting or stopped; `reason` says in words why it is not working.
+
+    `faults` is how often it failed since it last worked for a while.
+    """
 
     state: str
     since_ts: float
     reason: str | None = None
+    faults: int = 0
 
 
 class Health:
@@ -42,13 +46,13 @@ class Health:
         """The stage's resource is usable."""
         self._set_stage(stage, "working", None)
 
-    def waiting(self, stage: str, reason: str) -> None:
+    def waiting(self, stage: str, reason: str, faults: int = 0) -> None:
         """The stage's resource is away; `reason` is for the reader, without secrets."""
-        self._set_stage(stage, "waiting", reason)
+        self._set_stage(stage, "waiting", reason, faults)
 
-    def stopped(self, stage: str) -> None:
-        """The stage has ended."""
-        self._set_stage(stage, "stopped", None)
+    def stopped(self, stage: str, reason: str | None = None) -> None:
+        """The stage has ended, for a reason unless it was asked to."""
+        self._set_stage(stage, "stopped", reason)
 
     def count(self, *path: str, by: int = 1) -> None:
         """Add to a counter."""
@@ -81,7 +85,12 @@ class Health:
             "version": __version__,
             "started": self.started,
             "stages": {
-                name: {"state": s.state, "since": iso_utc(s.since_ts), "reason": s.reason}
+                name: {
+                    "state": s.state,
+                    "since": iso_utc(s.since_ts),
+                    "reason": s.reason,
+                    "faults": s.faults,
+                }
                 for name, s in stages.items()
             },
             "rss_mb": round(resident_mb(), 1),
@@ -93,13 +102,11 @@ class Health:
             place[path[-1]] = figure
         return report
 
-    def _set_stage(self, name: str, state: str, reason: str | None) -> None:
+    def _set_stage(self, name: str, state: str, reason: str | None, faults: int = 0) -> None:
         with self._lock:
             before = self._stages.get(name)
-            if before and (before.state, before.reason) == (state, reason):
-                return
-            since = before.since_ts if before and before.state == state else self._clock()
-            self._stages[name] = StageHealth(state, since, reason)
+            since_ts = before.since_ts if before and before.state == state else self._clock()
+            self._stages[name] = StageHealth(state, since_ts, reason, faults)
 
 
 def resident_mb() -> float:

@@ -33,6 +33,7 @@ class SettingsWatch:
 
     name = "settings"
     longest_pause_s = 1.0
+    when_stuck = "config.yaml cannot be read: see whether its disk fails, or is a network drive"
 
     def __init__(
         self,
@@ -55,10 +56,10 @@ class SettingsWatch:
 
         Raises `ResourceAwayError` while the file is wrong.
         """
-        self._look()
-        works()
-        while not stopping.wait(LOOK_EVERY_S):
+        while not stopping.is_set():
             self._look()
+            works()
+            stopping.wait(LOOK_EVERY_S)
 
     def wake(self) -> None:
         """Nothing to do: `serve` waits for `stopping` itself."""

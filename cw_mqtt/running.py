@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import cherrypy
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 200
+LOOK_EVERY_S = 1.0
 
 # what to run next, None for nothing; a signal may put something in at any moment
 Wishes = SimpleQueue[Settings | None]
@@ -73,13 +74,22 @@ def run(settings: Settings, folder: Path, watched: Path | None = None) -> None:
                 continue
             stages.subscribe(bus)
             bus.start()
-            before, wish = wish, wishes.get()
+            before, wish = wish, next_wish(wishes, stages)
             bus.stop()
             stages.unsubscribe(bus)
         while wish and not wishes.empty():  # who ends it meanwhile ends it for good
             wish = wishes.get()
     log.info("stopped")
     bus.exit()
+
+
+def next_wish(wishes: Wishes, stages: Stages) -> Settings | None:
+    """What to run next, once there is a wish; meanwhile somebody has to look at the stages."""
+    while True:
+        try:
+            return wishes.get(timeout=LOOK_EVERY_S)
+        except Empty:
+            stages.look()
 
 
 def config_hash(settings: Settings) -> str:

@@ -22,7 +22,7 @@ def test_one_waiting_stage_makes_it_degraded():
     health.working("bridge")
     assert health.report()["status"] == "ok"
 
-    health.waiting("mqtt", "no broker at localhost:1883")
+    health.waiting("mqtt", "no broker at localhost:1883", 3)
 
     report = health.report()
     assert report["status"] == "degraded"
@@ -30,6 +30,7 @@ def test_one_waiting_stage_makes_it_degraded():
         "state": "waiting",
         "since": "2026-11-21T22:26:40Z",
         "reason": "no broker at localhost:1883",
+        "faults": 3,
     }
 
 

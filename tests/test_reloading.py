@@ -203,11 +203,11 @@ def test_what_was_opened_is_closed_before_all_begins_anew(tmp_path: Path, broker
 
     for connections in range(2, 2 + BEGINNINGS):
         somebody.publish("citizenwatt/bridge/request/restart", "")
-        wait_until(lambda: bridge.log_file.read_text().count("connected to") == connections)  # noqa: B023
+        wait_until(lambda: bridge.log_file.read_text().count("mqtt: works") == connections)  # noqa: B023
 
     # a connection that was just closed may linger for a moment
     wait_until(lambda: descriptors_and_threads(bridge) == before)
-    assert bridge.works("mqtt", "database", "web")
+    wait_until(lambda: bridge.works("mqtt", "database", "web"))
     somebody.close()
     bridge.stop()
     assert bridge.exit_code == 0

@@ -4,7 +4,7 @@ import pytest
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
-from cw_mqtt.stages import Bell, Stage, Stages
+from cw_mqtt.stages import STUCK_AFTER_S, Bell, Stage, Stages
 from tests.waiting import DEADLINE_S, wait_until
 
 
@@ -12,6 +12,7 @@ class Steps:
     """A service that does one step after the other each time that it is served."""
 
     longest_pause_s = 0.01
+    when_stuck = "nothing moves"
 
     def __init__(self, *steps, name="steps"):
         self.name = name
@@ -25,7 +26,8 @@ class Steps:
         if isinstance(step, Exception):
             raise step
         works()
-        self.woken.wait()
+        while not self.woken.wait(0.01):
+            works()
 
     def wake(self):
         self.woken.set()
@@ -58,8 +60,7 @@ def test_a_service_that_raises_is_served_again_until_it_works(health, caplog):
     assert service.served == 4
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert said == [
-        ("WARNING", "steps: the broker does not answer; trying again"),
-        ("WARNING", "steps: works again"),
+        ("WARNING", "steps: the broker does not answer"),
     ]
     stage.ask_to_stop()
     assert stage.join(DEADLINE_S)
@@ -91,17 +92,51 @@ def test_a_fault_of_ours_is_logged_with_its_traceback_and_survived(health, caplo
     assert stage.join(DEADLINE_S)
 
 
-def test_pauses_grow_up_to_the_longest_of_the_service(health, caplog):
-    stage = Stage(Steps(), health)
-    stage.service.longest_pause_s = 15
+def test_a_stuck_service_is_named_though_its_thread_cannot_speak(health, caplog):
+    now_s = [100.0]
+    service = Steps()
+    service.serve = lambda stopping, works: (works(), service.woken.wait())
+    stage = Stage(service, health, lambda: now_s[0])
+    stage.start()
+    wait_until(lambda: state_of(health) == "working")
 
-    pauses = []
-    for _ in range(9):
-        stage._failed(ResourceAwayError("away"))
-        pauses.append(stage._pause_s())
+    now_s[0] += STUCK_AFTER_S
+    stage.look()
+    assert state_of(health) == "working"
+    now_s[0] += 0.1
+    stage.look()
+    stage.look()
 
-    longest = [1, 2, 5, 10, 15, 15, 15, 15, 15]
-    assert all(0.75 * most <= pause <= most for pause, most in zip(pauses, longest, strict=True))
+    assert state_of(health) == "waiting"
+    assert [record.getMessage() for record in caplog.records] == ["steps: nothing moves"]
+    stage.ask_to_stop()
+    assert stage.join(DEADLINE_S)
+
+
+def test_a_service_that_still_opens_its_resource_is_not_stuck(health):
+    now_s = [100.0]
+    service = Steps()
+    service.serve = lambda stopping, works: service.woken.wait()
+    stage = Stage(service, health, lambda: now_s[0])
+    stage.start()
+
+    now_s[0] += 3600
+    stage.look()
+
+    assert health.stages()["steps"].reason == "starting"
+    stage.ask_to_stop()
+    assert stage.join(DEADLINE_S)
+
+
+def test_a_service_that_ends_by_itself_says_so(health):
+    service = Steps()
+    service.serve = lambda stopping, works: works()
+    stage = Stage(service, health)
+
+    stage.start()
+
+    assert stage.join(DEADLINE_S)
+    assert health.stages()["steps"].reason == "has nothing more to do"
 
 
 def test_stages_start_from_the_end_of_the_path_and_stop_from_its_beginning(health):

@@ -29,6 +29,7 @@ class Receiver:
     """
 
     longest_pause_s = 5.0  # a port may be plugged in again at any moment
+    when_stuck = "its port does not answer: unplug it and plug it in again"
 
     def __init__(
         self,
@@ -49,20 +50,20 @@ class Receiver:
         """See `Service.serve`."""
         while not stopping.is_set():
             with closing(self._open_line()) as line:
-                works()
-                self._listen(line, stopping)
+                self._listen(line, stopping, works)
             if not stopping.is_set():
                 self._note_quiet()
 
     def wake(self) -> None:
         """Nothing to do: a silent line's thread looks five times a second."""
 
-    def _listen(self, line: Line, stopping: threading.Event) -> None:
+    def _listen(self, line: Line, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Hand over what comes until `stopping`, or until patience with a quiet line ends."""
         opened = silent = True
         heard_s = steady_s()
         while not stopping.is_set():
             content = line.read(LOOK_S if silent else SILENCE_S)
+            works()
             chunk = Chunk(self._receiver, time.time(), steady_s(), content, opened)
             if content:
                 self._note_heard(len(content))

@@ -15,9 +15,10 @@ from cw_mqtt.health import Health
 
 
 class ReplayReceiver:
-    """The service that replays a capture once, then rests."""
+    """The service that replays a capture once, and ends."""
 
     longest_pause_s = 60.0
+    when_stuck = "its file cannot be read: see whether its disk fails, or is a network drive"
 
     def __init__(self, receiver: str, path: Path, hand_over: HandOver, health: Health) -> None:
         self.name = f"receiver {receiver}"
@@ -32,13 +33,13 @@ class ReplayReceiver:
         works()
         self._health.show("receivers", self._receiver, "replay", value="running")
         timed = ((chunk.monotonic_s, chunk) for chunk in read_capture(self._path))
-        for chunk in paced(timed, stopping):
+        for chunk in paced(timed, stopping, meanwhile=works):
             now_ts, now_s = time.time(), steady_s()
             self._hand_over(
                 replace(chunk, receiver=self._receiver, heard_ts=now_ts, monotonic_s=now_s)
             )
+            works()
         self._health.show("receivers", self._receiver, "replay", value="finished")
-        stopping.wait()
 
     def wake(self) -> None:
         """Nothing to do: the pauses wait for `stopping` itself."""

@@ -4,6 +4,7 @@ There is no network thread that could die unnoticed or be joined without limit: 
 connection calls `work`, which waits for the network and for the bell at the same time.
 """
 
+import math
 import select
 import socket
 import time
@@ -38,6 +39,7 @@ from cw_mqtt.publish.topics import Message
 
 KEEPALIVE_S = 15
 ANSWER_WITHIN_S = 20.0
+LATE_S = 2.0
 CONNACK_WITHIN_S = 5.0  # amqtt waits for more of a CONNECT that it does not understand
 TICK_S = 1.0  # paho looks after its keepalive at least this often
 MOST_RECEIVED = 100
@@ -84,6 +86,7 @@ class Connection:
         self.received: deque[Received] = deque(maxlen=MOST_RECEIVED)
         self.refused: dict[str, str] = {}
         self._broker = f"the MQTT broker {settings.host}:{settings.port}"
+        self._client_id = client_id
         self._bell = bell
         self._will = will
         self._outbox: dict[str, Message] = {}
@@ -99,6 +102,11 @@ class Connection:
     def waiting(self) -> int:
         """How many messages the broker has not taken yet."""
         return len(self._outbox) + len(self._unacked)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the broker owes the acknowledgement of a message for longer than usual."""
+        return self._owing_s() > LATE_S
 
     @property
     def behind(self) -> bool:
@@ -255,11 +263,17 @@ class Connection:
             raise error(f"{self._broker} {refusal(self._connack)}")
         if self._lost is not None or self._paho.socket() is None:
             code = self._lost.value if self._lost else 0
-            words = REFUSALS.get(code, "has closed the connection")
+            words = REFUSALS.get(code) or (
+                "has closed the connection: it was stopped, or another client uses the client id "
+                f"{self._client_id}"
+            )
             raise ResourceAwayError(f"{self._broker} {words}")
-        handed_at_s = next((at_s for at_s, _ in self._unacked.values()), None)
-        if handed_at_s is not None and time.monotonic() - handed_at_s > ANSWER_WITHIN_S:
+        if self._owing_s() > ANSWER_WITHIN_S:
             raise ResourceAwayError(f"{self._broker} no longer acknowledges messages")
+
+    def _owing_s(self) -> float:
+        """The age of the oldest message that is not acknowledged."""
+        return time.monotonic() - next((at_s for at_s, _ in self._unacked.values()), math.inf)
 
     # Called by paho: these only note what happened, for an error raised here is lost in paho.
 

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 ACK_AT_THE_END_WITHIN_S = 2.0
 SHORT_LIFE_S = 10.0
-MOST_SHORT_LIVES = 3
 
 
 class MqttPublisher:
@@ -49,6 +48,7 @@ class MqttPublisher:
 
     name = "mqtt"
     longest_pause_s = 5.0
+    when_stuck = "the broker does not acknowledge messages: see whether it or its network hangs"
 
     def __init__(
         self,
@@ -85,7 +85,6 @@ class MqttPublisher:
         self._suspicion = Suspicion()
         self._health_at_s = 0.0
         self._retelling = Retelling()
-        self._short_lives = 0
         health.ask(self.name, answer=self._figures)
 
     def wake(self) -> None:
@@ -132,22 +131,16 @@ class MqttPublisher:
             connection.limits = replace(connection.limits, slowly=False)
             # at a start the other stages are not there yet: health says so only for a moment
             self._health_at_s = time.monotonic() + TICK_S
-            log.info("connected to %s with MQTT %s", self._mqtt.host, connection.protocol)
             while not stopping.is_set() and self._journal.installation == installation:
                 self._step(connection, identity)
                 connection.work(TICK_S)
+                if not connection.is_late:
+                    works()
             self._leave(connection)
-        except ResourceAwayError as error:
-            lived_s = time.monotonic() - connected_at_s
-            self._short_lives = self._short_lives + 1 if lived_s < SHORT_LIFE_S else 0
-            unanswered = connection.unanswered()
-            if self._short_lives:
-                self._suspicion.broken(unanswered, connection.protocol)
-            if self._short_lives <= MOST_SHORT_LIVES or unanswered:
-                raise
-            raise ResourceAwayError(
-                f"{error}; again and again: perhaps another client uses the client id {client_id}"
-            ) from error
+        except ResourceAwayError:
+            if time.monotonic() - connected_at_s < SHORT_LIFE_S:
+                self._suspicion.broken(connection.unanswered(), connection.protocol)
+            raise
         finally:
             self._connection = None
             connection.close()

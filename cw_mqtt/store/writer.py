@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.config.settings import Settings
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 READINGS_AT_ONCE = 500
 LOOK_AGAIN_S = 30
+PROVE_EVERY_S = 3
 TELL_EVERY_S = 10
 
 Load = Callable[[Mapping[str, SensorState], int], None]
@@ -41,6 +42,10 @@ class DatabaseWriter:
 
     name = "database"
     longest_pause_s = 60.0
+    when_stuck = (
+        "the database does not answer: see whether its server, its disk or its network hangs, "
+        "or another program locks its tables"
+    )
 
     def __init__(
         self,
@@ -82,16 +87,25 @@ class DatabaseWriter:
         self._forget_stored()  # the journal is bounded also while the database is away
         if not self._open(stopping):
             return
-        works()
         while not stopping.is_set():
             while self._store_batch() and not stopping.is_set():
-                pass
+                works()
             self._look()
             self._follow_prices()
+            works()
             self._delete_old()
-            self._bell.wait(LOOK_AGAIN_S)
+            self._rest(stopping, works)
         self._store_batch()
         self._write(())
+
+    def _rest(self, stopping: threading.Event, works: Callable[[], None]) -> None:
+        """Wait for a reading; meanwhile the database has to prove that it is still there."""
+        for _ in range(LOOK_AGAIN_S // PROVE_EVERY_S):
+            if stopping.is_set() or self._bell.wait(PROVE_EVERY_S):
+                return
+            with transaction(self._engine) as connection:
+                connection.execute(select(1))
+            works()
 
     def _open(self, stopping: threading.Event) -> bool:
         """Find or make everything in the database that the readings need; false when stopping.

@@ -167,6 +167,10 @@ class HttpServer:
         self._usual.end()
         self._quick.end()  # `asyncio.run` cancels what is left
 
+    async def has_time(self) -> None:
+        """Wait until one of the usual workers is free."""
+        await self._usual.do(lambda: None)
+
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:

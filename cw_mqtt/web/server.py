@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import cherrypy
+
 from cw_mqtt.config.settings import SensorSettings, WebSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
@@ -45,6 +47,7 @@ class WebServer:
 
     name = "web"
     longest_pause_s = 10.0
+    when_stuck = "all its threads are busy; what they wait for is among the other stages"
 
     def __init__(
         self,
@@ -92,22 +95,32 @@ class WebServer:
         Raises `ResourceAwayError` when the port or the certificate cannot be used.
         """
         listening = self._listen()
-        works()
         threading.Thread(target=self._announce_first_user, args=(stopping,), daemon=True).start()
-        asyncio.run(self._serve(listening, stopping))
+        asyncio.run(self._serve(listening, stopping, works))
 
     def wake(self) -> None:
         """Let `serve` return."""
         with suppress(RuntimeError):  # its loop has ended already
             self._stop()
 
-    async def _serve(self, listening: socket.socket, stopping: threading.Event) -> None:
+    async def _serve(
+        self, listening: socket.socket, stopping: threading.Event, works: Callable[[], None]
+    ) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
         looking = asyncio.create_task(self._look_after_certificate())
+        proving = asyncio.create_task(self._prove(works))
         if not stopping.is_set():
             await self._server.serve(listening, stopped)
         looking.cancel()
+        proving.cancel()
+
+    async def _prove(self, works: Callable[[], None]) -> None:
+        """It works while its threads come back from what they do."""
+        while True:
+            await self._server.has_time()
+            works()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look_after_certificate(self) -> None:
         """Take up a renewed certificate, and say in time when it ends."""
@@ -151,11 +164,18 @@ def table(status: StatusPage, health: Health, login: LoginPage, api: Api) -> dic
     return {
         "/": Page(HTML, lambda who: status.html(who.name if who and who.by_cookie else None)),
         "/login": Page(HTML, lambda _: login.html(), needs_login=False),
-        "/health": Page(JSON, lambda _: json.dumps(health.report()), needs_login=False),
+        "/health": Page(JSON, lambda _: told(health), needs_login=False),
         "/api/openapi.json": Page(JSON, lambda _: described, needs_login=False),
         "/status.css": asset("text/css; charset=utf-8", "status.css"),
         "/status.js": asset("text/javascript; charset=utf-8", "status.js"),
     }
+
+
+def told(health: Health) -> str:
+    """The report, under a status that monitors understand: 503 while something is wrong."""
+    report = health.report()
+    cherrypy.response.status = 200 if report["status"] == "ok" else 503
+    return json.dumps(report)
 
 
 def asset(content_type: str, file: str) -> Page:

@@ -15,12 +15,12 @@ from tests.waiting import DEADLINE_S, wait_until
 
 
 class Serving:
-    """What a service handed over, and how it ended; `opened` counts its calls of `works`."""
+    """What a service handed over, and how it ended; `worked` counts its calls of `works`."""
 
     def __init__(self) -> None:
         self.health = Health()
         self.chunks: list[Chunk] = []
-        self.opened = 0
+        self.worked = 0
         self.error: BridgeError | None = None
         self._stopping = threading.Event()
         self._service: Service | None = None
@@ -34,7 +34,7 @@ class Serving:
         self._service = service
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
-        wait_until(lambda: self.opened or self.error)
+        wait_until(lambda: self.worked or self.error)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -54,7 +54,7 @@ class Serving:
             self.error = error
 
     def _works(self) -> None:
-        self.opened += 1
+        self.worked += 1
 
 
 class Board:

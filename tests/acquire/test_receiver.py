@@ -84,7 +84,7 @@ def test_a_deaf_board_is_opened_again_until_it_is_heard(
 ) -> None:
     start(serving, board.port, quiet_s=0.1)
 
-    wait_until(lambda: serving.opened == 3)
+    wait_until(lambda: serving.figure("hall", "reopened") == 2)
     board.send(FRAME)
     wait_until(lambda: serving.chunks)
 

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 import tty
+import urllib.error
 import urllib.request
 from contextlib import closing
 from pathlib import Path
@@ -74,10 +75,14 @@ class Bridge(Program):
 
     def health(self) -> dict[str, Any]:
         """What `/health` says."""
-        with urllib.request.urlopen(
-            f"http://{HOST}:{self.port}/health", timeout=DEADLINE_S
-        ) as answer:
+        url = f"http://{HOST}:{self.port}/health"
+        try:
+            answer = urllib.request.urlopen(url, timeout=DEADLINE_S)
+        except urllib.error.HTTPError as degraded:
+            answer = degraded
+        with answer:
             report: dict[str, Any] = json.load(answer)
+        assert answer.status == (200 if report["status"] == "ok" else 503)
         return report
 
     def works(self, *stages: str) -> bool:

@@ -92,4 +92,4 @@ def test_a_web_port_in_use_is_waited_for(bridge, database_url):
         wait_until(lambda: "cannot listen" in running.log_file.read_text())
 
     wait_until(running.answers)
-    assert running.works("web", "bridge")
+    wait_until(lambda: running.works("web", "bridge"))

@@ -59,7 +59,7 @@ class Demo(Program):
 
     def answers(self) -> bool:
         """Whether it is about to work: it has published a total."""
-        return "connected to" in self.said and ENERGY in self.topics()
+        return "mqtt: works" in self.said and ENERGY in self.topics()
 
     def topics(self) -> dict[str, str]:
         """What its broker holds."""

@@ -40,6 +40,20 @@ def test_health_needs_no_login_and_is_the_report(site: Site) -> None:
     assert json.loads(answer.text)["packets"] == 3
 
 
+def test_health_has_a_failing_status_for_monitors_while_something_is_wrong(
+    make_site: MakeSite, health: Health
+) -> None:
+    site = make_site().wait()
+    health.waiting("mqtt", "no broker at localhost:1883")
+
+    answer = site.call("/health", login=None)
+
+    assert answer.status == 503
+    report = json.loads(answer.text)
+    assert report["status"] == "degraded"
+    assert report["stages"]["mqtt"]["reason"] == "no broker at localhost:1883"
+
+
 def test_health_answers_while_the_database_is_away(make_site: MakeSite, away: Engine) -> None:
     site = make_site(engine=away).wait()
 
