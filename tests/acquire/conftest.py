@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from cw_mqtt.acquire import receiver
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.health import Health
 from cw_mqtt.model import Chunk
@@ -81,8 +82,9 @@ class Board:
 
 
 @pytest.fixture
-def serving() -> Iterator[Serving]:
-    """Starts a service, and stops it at the end of the test."""
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    """Starts a service, and stops it at the end of the test, which it looks for more often."""
+    monkeypatch.setattr(receiver, "LOOK_S", 0.02)
     serving = Serving()
     yield serving
     serving.stop()

@@ -32,7 +32,7 @@ from tests.config.conftest import LEAST, Refuse
         ('a: "\\user"', (1, 7), "this backslash means nothing here"),
         ("mqtt:\n\xa0\xa0host: a", (2, 1), "a no-break space; type an ordinary one"),
         ("mqtt:\n  host:\xa0a", (2, 8), "a no-break space; type an ordinary one"),
-        ("[" * 3000, (1, 1), "nested too deeply"),
+        ("[" * 1000, (1, 1), "nested too deeply"),
         (b"a: b\nc: d\xe9", (2, 5), "not UTF-8; save the file in this encoding"),
         ("a: b".encode("utf-16"), (1, 1), "not UTF-8; save the file in this encoding"),
     ],

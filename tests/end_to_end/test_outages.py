@@ -2,15 +2,26 @@
 
 import os
 import signal
+import sys
 import time
 from contextlib import closing
 
 import pytest
 
-from tests.end_to_end.process import Bridge, Subscriber, retained
+from cw_mqtt.publish import client
+from tests.amounts import amount
+from tests.end_to_end.process import CW_MQTT, Bridge, Subscriber, retained
 from tests.waiting import wait_until
 
 PROTOCOLS = ("5", "3.1.1")
+# The program, whose broker notices sooner that it is gone.
+HURRIED = f"""
+from cw_mqtt.cli import main
+from cw_mqtt.publish import client, paho_client
+client.KEEPALIVE_S = {amount(3, torture=client.KEEPALIVE_S)}
+client.WILL_DELAY_S = paho_client.WILL_DELAY_S = {amount(1, torture=client.WILL_DELAY_S)}
+main(prog_name="cw-mqtt")
+"""
 
 
 @pytest.fixture
@@ -27,7 +38,11 @@ def bridges(tmp_path, broker):
             "allow_requests": ["restart"],
         }
         receivers = [{"name": "hall", "port": "simulated:"}]
-        made.append(Bridge(tmp_path / protocol, {"receivers": receivers, "mqtt": mqtt}))
+        bridge = Bridge(tmp_path / protocol, {"receivers": receivers, "mqtt": mqtt})
+        # in the place of the installed program and of those that make it end with the tests
+        start = bridge.command.index(str(CW_MQTT))
+        bridge.command[start : start + 1] = [sys.executable, "-c", HURRIED]
+        made.append(bridge)
     for bridge in made:
         bridge.start()
     yield made

@@ -5,11 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from cw_mqtt.model import Role
 from cw_mqtt.web.random_keys import key_hash, new_token
+from tests.amounts import amount
 from tests.web.house import House
 from tests.web.test_api import POINTS
 
+BASES = amount(["postgresql"], torture=["sqlite", "postgresql"])
+EXAMPLES = amount(1, torture=20)
 ST = Path(sys.executable).with_name("st")
 
 
@@ -23,6 +28,8 @@ def test_the_document_needs_no_login_and_has_every_path(house: House) -> None:
     assert all(path.keys() == {"get", "post"} for path in document["paths"].values())
 
 
+@pytest.mark.usefixtures("caplog")  # it is warned of the wrong passwords
+@pytest.mark.parametrize("house", BASES, indirect=True)
 def test_generated_calls_are_answered_as_the_document_says(house: House, tmp_path: Path) -> None:
     """What schemathesis checks: no fault of the server, statuses, types, answers, methods."""
     house.add(1, *POINTS)
@@ -30,7 +37,14 @@ def test_generated_calls_are_answered_as_the_document_says(house: House, tmp_pat
     house.site.tokens.add("schemathesis", key_hash(token), Role.WRITE)
     command = [
         *(ST, "run", f"http://127.0.0.1:{house.site.port}/api/openapi.json"),
-        *("--header", f"Authorization: Bearer {token}", "--max-examples", "5", "--seed", "1"),
+        *(
+            "--header",
+            f"Authorization: Bearer {token}",
+            "--max-examples",
+            str(EXAMPLES),
+            "--seed",
+            "1",
+        ),
         *("--phases", "examples,coverage,fuzzing", "--continue-on-failure"),
         # a range may be reversed, a number may be written as 1e-9: both are refused;
         # its wrong passwords are soon answered by 429

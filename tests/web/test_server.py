@@ -137,7 +137,10 @@ def test_chunks_in_http_1_0_are_refused(site: Site, chunks: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/api/time", "/nothing"])
-def test_after_chunks_comes_no_other_request(site: Site, path: str, chunks: str) -> None:
+def test_after_chunks_comes_no_other_request(
+    site: Site, path: str, chunks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_conversation, "BODY_WITHIN_S", 0.1)
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     another = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
