@@ -91,6 +91,11 @@ class Journal:
         """The random name under which Home Assistant knows this bridge."""
         return self._names["installation"]
 
+    @property
+    def newest(self) -> int:
+        """The newest sequence number ever given, 0 before the first; never waits for a commit."""
+        return self._newest
+
     def close(self) -> None:
         """Close the file and let another process have it."""
         with self.lock:

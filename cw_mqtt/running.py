@@ -117,10 +117,14 @@ def make_stages(
     engine = make_engine(settings.database, settings.data_dir)
     held.callback(engine.dispose)
     bridge = Bridge(settings, journal, health, events)
+    writer = DatabaseWriter(engine, settings, journal, health, bridge.load)
+    archive = Archive(engine, settings, flush=writer.flush)
     keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
     services: list[Service] = []
     if settings.web:
-        services.append(make_web(settings.web, settings, journal, health, engine, bridge.now))
+        services.append(
+            make_web(settings.web, settings, journal, health, engine, archive, bridge.now)
+        )
     actions = {"restart": restart}
     if watch:
         services.append(watch)
@@ -135,7 +139,7 @@ def make_stages(
             settings.mqtt, settings, journal, health, events, bridge, actions
         )
         services.append(held.enter_context(closing(publisher)))
-    services.append(DatabaseWriter(engine, settings, journal, health, bridge.load))
+    services.append(writer)
     zone, count = settings.timezone, len(settings.sensors)
     log.info("cw-mqtt %s, %d sensors, time zone %s", __version__, count, zone)
     for sensor in settings.sensors:
@@ -182,6 +186,7 @@ def make_web(
     journal: Journal,
     health: Health,
     engine: Engine,
+    archive: Archive,
     clock: Callable[[], float],
 ) -> Service:
     """The web stage; imported here, since a bridge without the web does not need it."""
@@ -192,7 +197,7 @@ def make_web(
         sensors=settings.sensors,
         journal=journal,
         health=health,
-        archive=Archive(engine, settings),
+        archive=archive,
         is_night=lambda ts: is_night(ts, settings),
         accounts=Accounts(engine),
         tokens=Tokens(engine),

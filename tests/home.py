@@ -99,13 +99,14 @@ class Home:
         return float(self.health.report()["corrections"][slug])
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[DatabaseWriter]:
         """A writer in its own thread, in touch with the database."""
         self.health = Health()
-        stage = Stage(self.writer(), self.health)
+        writer = self.writer()
+        stage = Stage(writer, self.health)
         stage.start()
         wait_until(lambda: self.health.stages()["database"].state == "working")
-        yield
+        yield writer
         stage.ask_to_stop()
         assert stage.join(DEADLINE_S)
 

@@ -43,14 +43,19 @@ def make_folder(folder: Path) -> None:
 
 
 def open_database(config: Path | None) -> "tuple[Settings, Engine]":
-    """The settings and their database, which is made or brought up to date where needed."""
+    """The settings and their database, which is made or brought up to date where needed.
+
+    A bridge that runs stores first what waits.
+    """
     from cw_mqtt.store.engine import make_engine
+    from cw_mqtt.store.flush import request_flush
     from cw_mqtt.store.schema import bring_up_to_date
 
     settings, _ = load(config)
     make_folder(settings.data_dir)
     engine = make_engine(settings.database, settings.data_dir)
     bring_up_to_date(engine)
+    request_flush(settings.data_dir)
     return settings, engine
 
 

@@ -44,16 +44,22 @@ class Archive:
     """The measures and what is known of them; every method may be called from any thread.
 
     Each raises `ResourceAwayError` while the database is away. What is inserted or deleted
-    here changes the sums of the database, never the total that is published.
+    here changes the sums of the database, never the total that is published. `flush` has what
+    waits stored, so that the newest measure is always seen.
     """
 
     def __init__(
-        self, engine: Engine, settings: Settings, clock: Callable[[], float] = time.time
+        self,
+        engine: Engine,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._settings = settings
         self._max_gap_s = settings.energy.max_gap_s
         self._clock = clock
+        self._flush = flush
         # SQLite lets writers that meet wait for ever longer, up to a tenth of a second
         is_sqlite = engine.dialect.name == "sqlite"
         self._one_writer = threading.Lock() if is_sqlite else nullcontext()
@@ -78,16 +84,19 @@ class Archive:
 
     def measures(self, chosen: Range, most: int) -> list[StoredMeasure]:
         """The measures of a range in order of time, then id; no more than `most` of them."""
+        self._flush()
         with transaction(self._engine) as connection:
             return list_measures(connection, chosen, most)
 
     def sums(self, chosen: Range, step: int) -> list[EnergySum | None]:
         """What each `step` of a range carries; None where no measure is."""
+        self._flush()
         with transaction(self._engine) as connection:
             return energy_sums(connection, chosen, step, self._max_gap_s)
 
     def delete(self, chosen: Range) -> int:
         """Delete the measures of a range; how many there were."""
+        self._flush()
         with self._one_writer, transaction(self._engine) as connection:
             return delete_measures(connection, chosen, self._max_gap_s)
 

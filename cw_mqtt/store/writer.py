@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import date, datetime
 
 from sqlalchemy import Engine, select
@@ -14,6 +15,7 @@ from cw_mqtt.health import Health
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
 from cw_mqtt.store.engine import first_line, place, transaction
+from cw_mqtt.store.flush import FlushRequests
 from cw_mqtt.store.positions import Position, advance, take_up
 from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.retention import delete_oldest_day
@@ -25,8 +27,10 @@ from cw_mqtt.store.sensors import link_sensors
 log = logging.getLogger(__name__)
 
 READINGS_AT_ONCE = 500
-LOOK_AGAIN_S = 30
+STORE_EVERY_S = 30
 PROVE_EVERY_S = 3
+FLUSH_WITHIN_S = 2
+BATCHES_AT_STOP = 4
 TELL_EVERY_S = 10
 
 Load = Callable[[Mapping[str, SensorState], int], None]
@@ -64,8 +68,9 @@ class DatabaseWriter:
         self._health = health
         self._load = load
         self._clock = clock
-        self._bell = journal.bell()
+        self._requests: FlushRequests | None = None  # while the database is open
         self._position = Position()
+        self._moved = threading.Condition()  # notified when the position has, or nobody stores
         self._ids: dict[str, int] = {}
         self._copied: dict[str, SensorState] = {}
         self._stored: Mapping[str, SensorState] = {}  # as of the position
@@ -77,31 +82,62 @@ class DatabaseWriter:
 
     def wake(self) -> None:
         """Make a waiting `serve` look at `stopping`."""
-        self._bell.ring()
+        with self._moved:
+            if self._requests:
+                self._requests.request()
+
+    def flush(self) -> None:
+        """Have all that waits stored, for who is about to read it; a while is waited for that.
+
+        While the database is away nothing is waited for.
+        """
+        newest = self._journal.newest
+        if self._position.seq < newest:
+            self.wake()
+            with self._moved:
+                self._moved.wait_for(
+                    lambda: not self._requests or self._position.seq >= newest, FLUSH_WITHIN_S
+                )
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
-        """Store what the journal has, and then each reading as it comes.
+        """Store what the journal has, and then what has come each half minute, or when asked.
 
-        When `stopping` is set, one more batch is stored; the rest waits in the journal.
+        A transaction writes a dozen pages, for one reading as for many. When `stopping` is set,
+        a few more batches are stored; the rest waits in the journal.
         """
         self._forget_stored()  # the journal is bounded also while the database is away
         if not self._open(stopping):
             return
-        while not stopping.is_set():
-            while self._store_batch() and not stopping.is_set():
-                works()
-            self._look()
-            self._follow_prices()
-            works()
-            self._delete_old()
-            self._rest(stopping, works)
-        self._store_batch()
+        with closing(FlushRequests(self._settings.data_dir)) as requests:
+            self._requests = requests
+            try:
+                while not stopping.is_set():
+                    while self._store_batch() and not stopping.is_set():
+                        works()
+                    requests.answer()
+                    self._look()
+                    self._follow_prices()
+                    works()
+                    self._delete_old()
+                    self._rest(requests, stopping, works)
+                self._store_last()
+            finally:
+                with self._moved:
+                    self._requests = None
+                    self._moved.notify_all()
+
+    def _store_last(self) -> None:
+        for _ in range(BATCHES_AT_STOP):
+            if not self._store_batch():
+                break
         self._write(())
 
-    def _rest(self, stopping: threading.Event, works: Callable[[], None]) -> None:
-        """Wait for a reading; meanwhile the database has to prove that it is still there."""
-        for _ in range(LOOK_AGAIN_S // PROVE_EVERY_S):
-            if stopping.is_set() or self._bell.wait(PROVE_EVERY_S):
+    def _rest(
+        self, requests: FlushRequests, stopping: threading.Event, works: Callable[[], None]
+    ) -> None:
+        """Wait for a request; meanwhile the database has to prove that it is still there."""
+        for _ in range(STORE_EVERY_S // PROVE_EVERY_S):
+            if stopping.is_set() or requests.wait(PROVE_EVERY_S):
                 return
             with transaction(self._engine) as connection:
                 connection.execute(select(1))
@@ -216,7 +252,9 @@ class DatabaseWriter:
             advance(connection, self._journal.id, self._position, position)
             add_entries(connection, entries, ids, self._max_gap_s)
             copy_states(connection, states.values())
-        self._position = position
+        with self._moved:
+            self._position = position
+            self._moved.notify_all()
         self._copied |= states
         self._health.show("database", "position", value=position.seq)
 

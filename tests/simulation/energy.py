@@ -55,9 +55,11 @@ def simulate(folder: Path, days: float, loss: float) -> Result:
     signals = truth.watch(islice(sent, int(days * DAY_S / PERIOD_S)))
     heard = lossy(signals, loss, Random("air"))
     listener = Listener(folder)
-    stage = Stage(listener.writer(), listener.health)
+    writer = listener.writer()
+    stage = Stage(writer, listener.health)
     stage.start()
     while listener.hear(islice(heard, PACKETS_AT_ONCE)):
+        writer.flush()
         wait_until(lambda: unstored(listener) == 0, progress=lambda: unstored(listener))
     stage.ask_to_stop()
     assert stage.join(DEADLINE_S)

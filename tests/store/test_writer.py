@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.model import Chain, Energy, Era, SensorState, Verdict
+from cw_mqtt.model import Chain, Energy, Era, Key, Range, SensorState, Verdict
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.flush import request_flush
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.positions import Position, advance
 from cw_mqtt.store.schema import HEAD
@@ -107,19 +108,64 @@ def test_a_position_that_somebody_else_moved_is_not_moved_again(home):
         advance(connection, home.journal.id, Position(seq=1), Position(seq=2))
 
 
-def test_a_new_reading_is_stored_at_once(home):
+def test_a_new_reading_is_stored_when_somebody_is_about_to_read(home):
+    with home.running() as writer:
+        home.hear(reading(1))
+
+        writer.flush()
+
+        assert home.stored() == [1]
+
+
+def test_another_program_that_is_about_to_read_can_ask_too(home):
     with home.running():
         home.hear(reading(1))
 
-        wait_until(lambda: home.stored() == [1])
+        request_flush(home.folder)
+
+        assert home.stored() == [1]
+
+
+def test_what_is_read_on_the_web_is_stored_first(home):
+    with home.running() as writer:
+        archive = Archive(home.engine, home.settings, flush=writer.flush)
+        home.hear(reading(0), reading(8))
+
+        assert [m.timestamp for m in archive.measures(newest(2), 2)] == [START_TS, START_TS + 8]
+        home.hear(reading(16))
+        assert archive.sums(newest(2), 2)[0].seconds == 16
+        home.hear(reading(24))
+        assert archive.delete(newest(1)) == 1
+    assert home.stored() == [0, 8, 16]
+
+
+def newest(count):
+    return Range(1, Key.POSITION, -count, 0)
+
+
+def test_nobody_waits_for_a_writer_that_does_not_store(home):
+    home.hear(reading(1))
+
+    home.writer().flush()
+    request_flush(home.folder)
+
+    assert home.journal.newest == 1
+
+
+def test_at_the_stop_what_waits_is_stored(home):
+    with home.running():
+        home.hear(*(reading(ts) for ts in range(700)))
+
+    assert home.stored() == list(range(700))
 
 
 def test_readings_wait_in_the_journal_while_postgres_is_away(tmp_path, postgres_server, caplog):
     home = Home(tmp_path, postgres_server.url)
 
-    with home.running():
+    with home.running() as writer:
         postgres_server.stop()
         home.hear(reading(1), reading(2))
+        writer.flush()
         wait_until(lambda: home.health.stages()["database"].state == "waiting")
         waiting = unstored(home)
         postgres_server.start()
@@ -172,12 +218,13 @@ def test_a_fault_that_is_not_the_readings_refuses_none(postgres_home, fault):
 
 
 def test_a_sensor_whose_row_was_deleted_gets_a_new_one(home):
-    with home.running():
+    with home.running() as writer:
         home.tell("DELETE FROM sensors")
 
         home.hear(reading(1))
+        writer.flush()
 
-        wait_until(lambda: home.stored() == [1])
+        assert home.stored() == [1]
     assert home.ask("SELECT name FROM sensors") == [("CitizenWatt",)]
 
 
