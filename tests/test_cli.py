@@ -211,11 +211,11 @@ def test_a_login_or_password_that_no_browser_could_send_is_refused(config, login
     assert not (config.parent / "data").exists()
 
 
-def test_a_short_password_is_advised_against(config):
+def test_a_short_password_is_refused(config):
     result = call(config, "user", "add", "ada", "--password", "7 chars")
 
-    assert result.exit_code == 0
-    assert "warning: a short password; 8 characters are better" in result.stderr
+    assert result.exit_code == 2
+    assert "8 to 1000 characters" in result.stderr
 
 
 def test_a_new_password_ends_the_old_one_in_the_running_bridge(tmp_path, bridge):

@@ -78,7 +78,7 @@ def user_list(config: Path | None, *, as_json: bool) -> None:
 def user_remove(config: Path | None, login: str) -> None:
     """Remove LOGIN; what was measured stays."""
     accounts(config).remove(login)
-    click.echo(f"{login} may log in no more.")
+    click.echo(f"{login} can no longer log in.")
 
 
 @user.group("token")
@@ -124,22 +124,30 @@ def token_list(config: Path | None, *, as_json: bool) -> None:
     show(rows, "There is no token yet: cw-mqtt user token add NAME", as_json=as_json)
 
 
+@token.command("role")
+@click.argument("name")
+@click.argument("role", type=ROLE)
+@click.pass_obj
+def token_role(config: Path | None, name: str, role: str) -> None:
+    """Let the token of the program NAME only read, or write as well."""
+    tokens(config).set_role(name, Role(role))
+    click.echo(f"{name} may {role} now.")
+
+
 @token.command("remove")
 @click.argument("name")
 @click.pass_obj
 def token_remove(config: Path | None, name: str) -> None:
     """Revoke the token of the program NAME."""
     tokens(config).remove(name)
-    click.echo(f"The token of {name} is good no more.")
+    click.echo(f"The token of {name} is no longer valid.")
 
 
 def new_hash(login: str, password: str) -> str:
-    """What to store of a new password. Raises `UsageError`; advises against a short one."""
-    from cw_mqtt.web.passwords import ADVISED_LENGTH, hash_password, refuse_unusable
+    """What to store of a new password. Raises `UsageError` for one that is no good."""
+    from cw_mqtt.web.passwords import hash_password, refuse_unusable
 
     refuse_unusable(login, password)
-    if len(password) < ADVISED_LENGTH:
-        click.echo(f"warning: a short password; {ADVISED_LENGTH} characters are better", err=True)
     return hash_password(password)
 
 

@@ -225,6 +225,9 @@ class WebSettings(Section):
     trusted_proxies: tuple[
         Annotated[str, AfterValidator(parse_address), expected("an IP address")], ...
     ] = ()
+    base_path: Annotated[
+        str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$"), expected("a path such as /meter")
+    ] = ""
     max_returned_values: Count = 500
 
     @field_validator("tls")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, delete, insert, select, update
+from sqlalchemy import Delete, Engine, Update, bindparam, delete, insert, select, update
 
 from cw_mqtt.errors import UsageError
 from cw_mqtt.model import Role, Token
@@ -50,11 +50,18 @@ class Tokens:
         with transaction(self._engine) as connection:
             connection.execute(insert(tokens).values(row))
 
+    def set_role(self, name: str, role: Role) -> None:
+        """Let a program read, or write too. Raises `UsageError` when there is no such token."""
+        self._change(update(tokens).where(tokens.c.name == name).values(role=role), name)
+
     def remove(self, name: str) -> None:
-        """Let a program in no more. Raises `UsageError` when there is no such token."""
+        """Revoke a token. Raises `UsageError` when there is no such token."""
+        self._change(delete(tokens).where(tokens.c.name == name), name)
+
+    def _change(self, statement: Update | Delete, name: str) -> None:
         with transaction(self._engine) as connection:
-            removed = connection.execute(delete(tokens).where(tokens.c.name == name)).rowcount
-        if not removed:
+            changed = connection.execute(statement).rowcount
+        if not changed:
             raise UsageError(f"there is no token {name!r}; cw-mqtt user token list shows all")
 
 

@@ -1,10 +1,13 @@
 """Who sends the request that CherryPy has in hand, and whether they may."""
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cherrypy
 
+from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Account, Role
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.credentials import basic_credentials, bearer_token, cookie, form_credentials
@@ -15,9 +18,13 @@ from cw_mqtt.web.random_keys import key_hash, new_key
 # Our pages' scripts send it, with any value. Another site's page cannot: browsers would ask us
 # first whether it may, and we never answer that.
 SCRIPT_HEADER = "X-Requested-With"
-COOKIE = "cw-mqtt"
+COOKIE = "cw-mqtt"  # and the installation, since cookies do not tell ports apart
 RAW_COOKIE = "cw_mqtt.cookie"  # in the WSGI environment, hidden from CherryPy
+BASE = "cw_mqtt.base"  # in the WSGI environment
 LONGEST_AGE_S = 400 * 86400  # the most that browsers keep; the session ends earlier by itself
+
+# What proxies say of their callers, each in its way.
+FORWARDED = {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
 
 NO_LOGIN = "A login is needed: Basic, Bearer, or the form fields login and password."
 WRONG_LOGIN = "The login or the password is wrong."
@@ -26,11 +33,21 @@ WRONG_TOKEN = "There is no such token. cw-mqtt user token list shows all."  # no
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user or a program; `by_cookie` a browser, which another site may have sent here."""
+    """A user or a program; `by_cookie` a browser, which another site may have sent here.
+
+    `to_write` is the command that lets it write too.
+    """
 
     name: str
     role: Role
+    to_write: str
     by_cookie: bool = False
+
+
+def of_user(account: Account, *, by_cookie: bool = False) -> Caller:
+    """A user as a caller."""
+    to_write = f"user role {account.login} write"
+    return Caller(account.login, account.role, to_write, by_cookie=by_cookie)
 
 
 class NotLetInError(RefusedError):
@@ -41,38 +58,51 @@ class NotLetInError(RefusedError):
 
 
 class Gate:
-    """Finds the caller by form, header or cookie, and keeps sessions."""
+    """Finds the caller by form, header or cookie, and keeps sessions.
+
+    `installation` gives the name that tells this bridge from others on the same host.
+    """
 
     def __init__(
-        self, logins: Logins, accounts: Accounts, tokens: Tokens, proxies: Proxies
+        self,
+        logins: Logins,
+        accounts: Accounts,
+        tokens: Tokens,
+        proxies: Proxies,
+        installation: Callable[[], str],
     ) -> None:
         self._logins = logins
         self._accounts = accounts
         self._tokens = tokens
         self._proxies = proxies
+        self._installation = installation
 
     def require(self, fields: Mapping[str, str]) -> Caller:
         """Who it is; `fields` are those of its form.
 
-        Raises `NotLetInError`, `TooManyGuessesError`, and `ResourceAwayError` when the database
-        is away.
+        Raises `NotLetInError`, `TooManyGuessesError`, and `RefusedError` when the database is away.
         """
+        with without_names():
+            return self._find(fields)
+
+    def _find(self, fields: Mapping[str, str]) -> Caller:
         authorization = cherrypy.request.headers.get("Authorization", "")
         if credentials := form_credentials(fields) or basic_credentials(authorization):
             account = self.log_in(*credentials)
-            return Caller(account.login, account.role)
+            return of_user(account)
         if token := bearer_token(authorization):
             found = self._tokens.find(key_hash(token))
             if not found:
                 raise NotLetInError(WRONG_TOKEN)
-            return Caller(found.name, found.role)
+            return Caller(found.name, found.role, f"user token role {found.name} write")
         if owner := self.session():
-            return Caller(owner.login, owner.role, by_cookie=True)
+            return of_user(owner, by_cookie=True)
         raise NotLetInError(NO_LOGIN)
 
     def log_in(self, login: str, password: str) -> Account:
         """The account, when this is its password. Raises as `require`."""
-        account = self._logins.check(login, password, self.address())
+        with without_names():
+            account = self._logins.check(login, password, self.address())
         if not account:
             raise NotLetInError(WRONG_LOGIN)
         return account
@@ -107,23 +137,56 @@ class Gate:
         return self._proxies.scheme(request.remote.ip, request.scheme, forwarded) == "https"
 
     def _cookie_name(self) -> str:
-        # with this prefix browsers take it from nobody else, not from a neighbouring host either
-        return f"__Host-{COOKIE}" if self._is_tls() else COOKIE
+        name = f"{COOKIE}-{self._installation()}"
+        if not self._is_tls():
+            return name
+        # so named, browsers take it from nobody else: not over plain HTTP, nor, where it is for
+        # all paths, from a neighbouring host
+        return f"__Secure-{name}" if base_path() else f"__Host-{name}"
 
     def _session_key(self) -> str | None:
         return cookie(cherrypy.request.wsgi_environ[RAW_COOKIE], self._cookie_name())
 
     def _set_cookie(self, value: str, max_age_s: int) -> None:
-        parts = [f"{self._cookie_name()}={value}", "Path=/", f"Max-Age={max_age_s}", "HttpOnly"]
-        parts += ["SameSite=Strict"] + ["Secure"] * self._is_tls()
+        parts = [f"{self._cookie_name()}={value}", f"Path={base_path() or '/'}"]
+        parts += [f"Max-Age={max_age_s}", "HttpOnly", "SameSite=Strict"]
+        parts += ["Secure"] * self._is_tls()
         cherrypy.response.headers["Set-Cookie"] = "; ".join(parts)
+
+
+@contextmanager
+def without_names() -> Iterator[None]:
+    """Tell who is not known yet that the database is away, and not where it is."""
+    try:
+        yield
+    except ResourceAwayError as error:
+        raise RefusedError(503, "The database is unavailable; try again later.") from error
+
+
+def is_local() -> bool:
+    """Whether the caller is a program on this computer, and speaks for nobody else."""
+    request = cherrypy.request
+    is_loopback = ipaddress.ip_address(request.remote.ip.partition("%")[0]).is_loopback
+    return is_loopback and FORWARDED.isdisjoint(name.lower() for name in request.headers)
+
+
+def base_path() -> str:
+    """The path below which the caller sees this site, such as `/meter`; empty for all of a host."""
+    return str(cherrypy.request.wsgi_environ[BASE])
+
+
+def refuse_other_sites() -> None:
+    """Raise `RefusedError` when the page of another site has a browser send this."""
+    if cherrypy.request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
+        raise RefusedError(403, "another site's page sends this; nothing was changed")
 
 
 def refuse_change(caller: Caller) -> None:
     """Raise `RefusedError` when this caller may not insert or delete measures."""
+    refuse_other_sites()
     if caller.role is not Role.WRITE:
         raise RefusedError(
-            403, f"{caller.name} may only read; cw-mqtt user role lets a user write as well"
+            403, f"{caller.name} may only read; to let it write: cw-mqtt {caller.to_write}"
         )
     if caller.by_cookie and SCRIPT_HEADER not in cherrypy.request.headers:
         raise RefusedError(403, f"with a cookie, a change needs the header {SCRIPT_HEADER} too")

@@ -22,6 +22,7 @@ import h11
 
 from cw_mqtt.web.http_conversation import (
     Conversation,
+    Environ,
     Headers,
     RefusedRequestError,
     Request,
@@ -122,7 +123,7 @@ class Place:
 
 
 class HttpServer:
-    """Serves `application` at `address`; `is_quick` says which paths ask no database.
+    """Serves `application` at `address`; `is_quick` says which requests ask no database.
 
     `headers` belong to the answers that no application made. `tls` may be replaced at any time:
     connections that are open go on with what they began with.
@@ -132,7 +133,7 @@ class HttpServer:
         self,
         address: tuple[str, int],
         application: Application,
-        is_quick: Callable[[str], bool],
+        is_quick: Callable[[Environ], bool],
         headers: Mapping[str, str],
     ) -> None:
         self.tls: ssl.SSLContext | None = None
@@ -249,7 +250,7 @@ class HttpServer:
 
     async def _answer(self, conversation: Conversation, request: Request) -> None:
         environ = conversation.environ(request)
-        workers = self._quick if self._is_quick(environ["PATH_INFO"]) else self._usual
+        workers = self._quick if self._is_quick(environ) else self._usual
         if not workers.free:
             raise RefusedRequestError(503, "Too many requests wait; try again.")
         workers.free -= 1

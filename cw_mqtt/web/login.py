@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import parse_qsl, quote
 
 import cherrypy
 
-from cw_mqtt.errors import UsageError
+from cw_mqtt.errors import ResourceAwayError, UsageError
 from cw_mqtt.web.auth import TooManyGuessesError
 from cw_mqtt.web.first_user import FirstUser
-from cw_mqtt.web.gate import Gate, NotLetInError
+from cw_mqtt.web.gate import Gate, NotLetInError, base_path
 from cw_mqtt.web.status import TEMPLATES
 
 PATH = "/login"
@@ -28,8 +29,9 @@ class LoginPage:
     def html(self) -> str:
         """The form; who is logged in already goes on."""
         target = local(dict(parse_qsl(cherrypy.request.query_string)).get("next", ""))
-        if self._gate.session():
-            return see(target)
+        with suppress(ResourceAwayError):
+            if self._gate.session():
+                return see(target)
         return self._form(target)
 
     def log_in(self, fields: Mapping[str, str]) -> str:
@@ -63,12 +65,12 @@ class LoginPage:
 
     def _form(self, target: str, login: str = "", problem: str = "") -> str:
         return TEMPLATES.get_template("login.html").render(
-            target=target, login=login, problem=problem, first=self._first_user.is_wanted()
+            target=target, login=login, problem=problem, first=self._first_user.is_wanted
         )
 
 
 def login_address(target: str) -> str:
-    """The login page that leads to `target`."""
+    """The path of the login page that leads to `target`."""
     return f"{PATH}?next={quote(target, safe='')}"
 
 
@@ -78,7 +80,7 @@ def local(target: str) -> str:
 
 
 def see(path: str) -> str:
-    """Send the browser there; the answer is its body."""
+    """Send the browser to a path of this site; the answer is its body."""
     cherrypy.response.status = 303
-    cherrypy.response.headers["Location"] = path
+    cherrypy.response.headers["Location"] = base_path() + path
     return ""

@@ -15,8 +15,8 @@ SCHEMES = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": COOKIE,
-        "description": f"a browser that is logged in; with TLS the name is __Host-{COOKIE}",
+        "name": f"{COOKIE}-INSTALLATION",
+        "description": "a browser that is logged in; with TLS the name begins with __Host-",
     },
 }
 HEADER_OF_SCRIPTS = {

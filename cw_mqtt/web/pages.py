@@ -13,12 +13,14 @@ from cw_mqtt.web.auth import TooManyGuessesError
 from cw_mqtt.web.credentials import form_fields
 from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
 from cw_mqtt.web.gate import (
+    BASE,
     RAW_COOKIE,
     SCRIPT_HEADER,
     Caller,
     Gate,
     NotLetInError,
     refuse_change,
+    refuse_other_sites,
 )
 from cw_mqtt.web.login import login_address, see
 from cw_mqtt.web.status import TEMPLATES
@@ -38,6 +40,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
+HEADERS_OF_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 # Nothing is inherited from `cherrypy.config`: its default tools log an error's request headers,
 # and with them the password.
@@ -107,6 +110,7 @@ class Pages:
         return answered(page.content_type, page.body(caller), page.cache_s)
 
     def _form(self, form: Callable[[Mapping[str, str]], str]) -> bytes:
+        refuse_other_sites()
         return answered(HTML, form(posted_fields()))
 
     def _call(self, call: Call) -> bytes:
@@ -196,15 +200,25 @@ class Request(cherrypy.Application.request_class):  # type: ignore[misc]  # Cher
     show_tracebacks = False
 
 
-def application(pages: Pages) -> Callable[..., Any]:
-    """The WSGI application that serves `pages`."""
+def application(
+    pages: Pages, headers: Mapping[str, str], base_of: Callable[[str, str], str]
+) -> Callable[..., Any]:
+    """The WSGI application that serves `pages`, with `headers` on every answer.
+
+    `base_of` takes the address of who connects and its `X-Forwarded-Prefix`, and gives the path
+    below which this site is for the caller. The path of a request may begin with it or not.
+    """
     cherrypy.log.screen = False
     served = cherrypy.Application(None, "", {"/": {"request.dispatch": pages}})
     served.request_class = Request
     served.log.access = lambda: None  # formatted for nobody, it took a tenth of the time
 
     def with_headers(environ: Any, start_response: Any) -> Any:
-        """Put ours on every answer, whatever made it."""
+        """Put them on every answer, whatever made it."""
+        base = base_of(environ["REMOTE_ADDR"], environ.get("HTTP_X_FORWARDED_PREFIX", ""))
+        environ[BASE] = base
+        if environ["PATH_INFO"].startswith(f"{base}/"):
+            environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(base)
         # CherryPy refuses the whole request when another program of this host set a strange one
         environ[RAW_COOKIE] = environ.pop("HTTP_COOKIE", "")
         # and fails on words that are encoded as in a mail, and wrongly; HTTP has none
@@ -212,9 +226,9 @@ def application(pages: Pages) -> Callable[..., Any]:
             if name.startswith(("HTTP_", "CONTENT_")):
                 del environ[name]
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            others = [(name, value) for name, value in headers if name not in HEADERS]
-            return start_response(status, others + list(HEADERS.items()), exc_info)
+        def start(status: str, theirs: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            others = [(name, value) for name, value in theirs if name not in headers]
+            return start_response(status, others + list(headers.items()), exc_info)
 
         return served(environ, start)
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 from contextlib import suppress
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -12,7 +13,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from cw_mqtt.errors import UsageError
 
 LONGEST_LOGIN = 255  # what its column takes
-ADVISED_LENGTH, LONGEST_PASSWORD = 8, 1000
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
+FEWEST_CHARACTERS = 4  # different ones
+COMMON_FILE = Path(__file__).with_name("common_passwords.txt")  # what is tried first everywhere
 
 # OWASP's smallest argon2id; the library's defaults take 64 MiB and four threads for each check.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -25,15 +28,23 @@ M_MMAP_THRESHOLD = -3  # <malloc.h>
 LARGE_BLOCK_BYTES = 1024 * 1024
 
 
-def refuse_unusable(login: str, password: str, shortest: int = 1) -> None:
+def refuse_unusable(login: str, password: str) -> None:
     """Raise `UsageError` in words when no account should be made of these."""
     # HTTP's login (RFC 7617) has no other way to say where a login ends
     if ":" in login or not (login and password and (login + password).isprintable()):
         raise UsageError("expected a login and a password of printable characters, no : in a login")
     if len(login) > LONGEST_LOGIN:
         raise UsageError(f"expected a login of at most {LONGEST_LOGIN} characters")
-    if not shortest <= len(password) <= LONGEST_PASSWORD:
-        raise UsageError(f"expected a password of {shortest} to {LONGEST_PASSWORD} characters")
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise UsageError(
+            f"expected a password of {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+        )
+    if (
+        password.lower() in COMMON_FILE.read_text(encoding="utf-8").split()
+        or password.lower() == login.lower()
+        or len(set(password)) < FEWEST_CHARACTERS
+    ):
+        raise UsageError("expected another password: this one is among the first to be guessed")
 
 
 def hash_password(password: str) -> str:

@@ -10,8 +10,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import cherrypy
 
@@ -23,11 +24,11 @@ from cw_mqtt.web.api import Api, Archive
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.certificate import WARN_DAYS, Certificate
 from cw_mqtt.web.first_user import FirstUser
-from cw_mqtt.web.gate import Gate
+from cw_mqtt.web.gate import Gate, is_local
 from cw_mqtt.web.http_server import HttpServer
 from cw_mqtt.web.login import LoginPage
 from cw_mqtt.web.openapi import document
-from cw_mqtt.web.pages import HEADERS, HTML, JSON, Page, Pages, application
+from cw_mqtt.web.pages import HEADERS, HEADERS_OF_TLS, HTML, JSON, Page, Pages, application
 from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
 
@@ -66,7 +67,8 @@ class WebServer:
         status = StatusPage(sensors, journal, health, base_topic, clock)
         api = Api(archive, settings.max_returned_values, clock)
         logins = Logins(accounts, count=lambda what: health.count("web", what))
-        gate = Gate(logins, accounts, tokens, Proxies(settings.trusted_proxies))
+        proxies = Proxies(settings.trusted_proxies, settings.base_path)
+        gate = Gate(logins, accounts, tokens, proxies, lambda: journal.installation)
         self._first_user = FirstUser(accounts)
         login = LoginPage(gate, self._first_user)
         offered = table(status, health, login, api)
@@ -80,12 +82,20 @@ class WebServer:
         self._settings = settings
         self._health = health
         self._clock = clock
+
+        def is_quick(environ: Mapping[str, Any]) -> bool:
+            """Whether the answer asks no database: who has a cookie may be logged in already."""
+            page = offered.get(environ["PATH_INFO"].removeprefix(settings.base_path))
+            is_known = "HTTP_COOKIE" in environ and page is offered["/login"]
+            return page is not None and not page.needs_login and not is_known
+
+        headers = HEADERS | HEADERS_OF_TLS if settings.tls else HEADERS
         self._certificate = Certificate(settings.tls) if settings.tls else None
         self._server = HttpServer(
             (settings.host, settings.port),
-            application(pages),
-            lambda path: path in offered and not offered[path].needs_login,
-            HEADERS,
+            application(pages, headers, proxies.base_path),
+            is_quick,
+            headers,
         )
         self._stop: Callable[[], object] = lambda: None
 
@@ -95,7 +105,7 @@ class WebServer:
         Raises `ResourceAwayError` when the port or the certificate cannot be used.
         """
         listening = self._listen()
-        threading.Thread(target=self._announce_first_user, args=(stopping,), daemon=True).start()
+        threading.Thread(target=self._look_after_first_user, args=(stopping,), daemon=True).start()
         asyncio.run(self._serve(listening, stopping, works))
 
     def wake(self) -> None:
@@ -134,12 +144,12 @@ class WebServer:
                 warned_days = days
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def _announce_first_user(self, stopping: threading.Event) -> None:
-        """Print the code when it is needed, as soon as the database says whether."""
-        while not stopping.is_set():
+    def _look_after_first_user(self, stopping: threading.Event) -> None:
+        """Print the code for it when there is no user, and see when there is one."""
+        is_missing = True
+        while is_missing and not stopping.is_set():
             with suppress(ResourceAwayError):
-                self._first_user.is_wanted()
-                return
+                is_missing = self._first_user.look()
             stopping.wait(LOOK_EVERY_S)
 
     def _listen(self) -> socket.socket:
@@ -165,6 +175,7 @@ def table(status: StatusPage, health: Health, login: LoginPage, api: Api) -> dic
         "/": Page(HTML, lambda who: status.html(who.name if who and who.by_cookie else None)),
         "/login": Page(HTML, lambda _: login.html(), needs_login=False),
         "/health": Page(JSON, lambda _: told(health), needs_login=False),
+        "/health/details": Page(JSON, lambda _: json.dumps(health.report())),
         "/api/openapi.json": Page(JSON, lambda _: described, needs_login=False),
         "/status.css": asset("text/css; charset=utf-8", "status.css"),
         "/status.js": asset("text/javascript; charset=utf-8", "status.js"),
@@ -172,10 +183,13 @@ def table(status: StatusPage, health: Health, login: LoginPage, api: Api) -> dic
 
 
 def told(health: Health) -> str:
-    """The report, under a status that monitors understand: 503 while something is wrong."""
+    """What anybody may know, on this computer everything; 503 while something is wrong."""
     report = health.report()
     cherrypy.response.status = 200 if report["status"] == "ok" else 503
-    return json.dumps(report)
+    if is_local():
+        return json.dumps(report)
+    stages = {name: {"state": stage["state"]} for name, stage in report["stages"].items()}
+    return json.dumps({"status": report["status"], "stages": stages})
 
 
 def asset(content_type: str, file: str) -> Page:

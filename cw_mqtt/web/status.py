@@ -10,6 +10,7 @@ from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.model import SensorState, iso_utc
+from cw_mqtt.web.gate import base_path
 
 FOLDER = Path(__file__).parent
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -35,7 +36,7 @@ TEMPLATES = Environment(
     loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 TEMPLATES.filters |= {"grouped": grouped, "age": age, "iso_utc": iso_utc}
-TEMPLATES.globals["version"] = __version__
+TEMPLATES.globals |= {"version": __version__, "base": base_path}
 
 
 class StatusPage:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.web.endpoints import RefusedError
 
 
 @dataclass(eq=False, slots=True)
@@ -36,7 +36,7 @@ class Turns:
 
     @contextmanager
     def turn(self, address: str) -> Iterator[None]:
-        """Be the only one inside. Raises `ResourceAwayError` when too many wait."""
+        """Be the only one inside. Raises `RefusedError` when too many wait."""
         mine = _Waiting(address)
         with self._changed:
             self._waiting.append(mine)
@@ -44,7 +44,7 @@ class Turns:
                 self._refuse_one()
             self._changed.wait_for(lambda: mine.refused or self._is_next(mine))
             if mine.refused:
-                raise ResourceAwayError("too many logins are being checked; try again in a second")
+                raise RefusedError(503, "Too many logins are being checked; try again in a second.")
             self._waiting.remove(mine)
             self._is_taken, self._last = True, address
         try:

@@ -54,6 +54,7 @@ class Site:
         is_night: Callable[[int], bool] = lambda ts: False,
         tls: CertificateSettings | None = None,
         trusted_proxies: Sequence[str] = (),
+        base_path: str = "",
     ) -> None:
         self.port = port
         self.health = health
@@ -61,7 +62,11 @@ class Site:
         self.tokens = Tokens(engine)
         server = WebServer(
             WebSettings(
-                host="127.0.0.1", port=port, tls=tls, trusted_proxies=tuple(trusted_proxies)
+                host="127.0.0.1",
+                port=port,
+                tls=tls,
+                trusted_proxies=tuple(trusted_proxies),
+                base_path=base_path,
             ),
             sensors=sensors,
             journal=journal,

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 
-from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import resident_mb
 from cw_mqtt.model import Account, Role
 from cw_mqtt.web import passwords
 from cw_mqtt.web.auth import MOST_WAITING, Logins, TooManyGuessesError
+from cw_mqtt.web.endpoints import RefusedError
 from cw_mqtt.web.passwords import HASHER, NOBODYS_HASH
 from cw_mqtt.web.throttle import FREE_GUESSES
 from tests.clock import Clock
@@ -210,7 +210,7 @@ def test_more_than_a_few_waiting_checks_are_refused(logins: Logins, hasher: Hash
         refused = [next(finished), next(finished)]
         hasher.may_go_on.set()
 
-    assert [type(future.exception()) for future in refused] == [ResourceAwayError] * 2
+    assert [type(future.exception()) for future in refused] == [RefusedError] * 2
     assert [f.result() for f in asked if f not in refused] == [None] * (1 + MOST_WAITING)
 
 

@@ -51,7 +51,12 @@ class Running:
 
     def __init__(self, application: Application) -> None:
         self._callers = ExitStack()
-        server = HttpServer(("127.0.0.1", 0), application, QUICK.__eq__, {"Server": "cw-mqtt"})
+        server = HttpServer(
+            ("127.0.0.1", 0),
+            application,
+            lambda environ: environ["PATH_INFO"] == QUICK,
+            {"Server": "cw-mqtt"},
+        )
         listening = server.listen()
         self.address = listening.getsockname()
         self._ready = threading.Event()

@@ -34,10 +34,12 @@ def browser(own_site: Site) -> Browser:
 
 
 @pytest.fixture
-def empty_site(make_site: MakeSite, engine: Engine) -> Site:
-    """A web server without any account."""
+def empty_site(make_site: MakeSite, engine: Engine, caplog: pytest.LogCaptureFixture) -> Site:
+    """A web server without any account, which has printed its code."""
     Accounts(engine).remove(ADA[0])
-    return make_site().wait()
+    site = make_site().wait()
+    wait_until(lambda: "with the code" in caplog.text)
+    return site
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_the_cookie_is_for_this_site_and_no_script(browser: Browser) -> None:
     browser.log_in()
 
     name, *rest = re.split("; |=", browser.set_cookie, maxsplit=1)
-    assert name == "cw-mqtt"
+    assert re.fullmatch("cw-mqtt-[0-9a-f]{8}", name)
     assert rest[0].split("; ")[1:] == ["Path=/", "Max-Age=34560000", "HttpOnly", "SameSite=Strict"]
     assert len(browser.cookie) > 43
 
@@ -122,10 +124,55 @@ def test_under_tls_of_a_proxy_the_cookie_is_for_tls_only(make_site: MakeSite) ->
 
     browser.post("/login", {"login": ADA[0], "password": ADA[1]}, X_Forwarded_Proto="https")
 
-    assert browser.cookie.startswith("__Host-cw-mqtt=")
+    assert browser.cookie.startswith("__Host-cw-mqtt-")
     assert browser.set_cookie.endswith("; Secure")
     assert browser.get("/", X_Forwarded_Proto="https").status == 200
     assert browser.get("/").status == 303
+
+
+def test_below_a_path_of_a_proxy_everything_stays_below_it(make_site: MakeSite) -> None:
+    browser = Browser(make_site(trusted_proxies=["127.0.0.0/8"]).wait())
+    below = {"X_Forwarded_Prefix": "/meter", "X_Forwarded_Proto": "https"}
+
+    sent = browser.get("/", **below)
+    page = browser.get("/login", **below)
+    logged_in = browser.post("/login", {"login": ADA[0], "password": ADA[1], "next": "/"}, **below)
+
+    assert sent.headers["Location"] == "/meter/login?next=%2F"
+    assert 'action="/meter/login"' in page.text
+    assert 'href="/meter/status.css' in page.text
+    assert logged_in.headers["Location"] == "/meter/"
+    assert browser.cookie.startswith("__Secure-cw-mqtt-")
+    assert "; Path=/meter; " in browser.set_cookie
+    assert 'src="/meter/status.js' in browser.get("/", **below).text
+
+
+@pytest.mark.parametrize("path", ["/meter/login", "/login"])
+def test_a_base_path_of_the_settings_may_be_part_of_the_request_or_not(
+    make_site: MakeSite, path: str
+) -> None:
+    site = make_site(base_path="/meter").wait()
+
+    page = Browser(site).get(path)
+
+    assert page.status == 200
+    assert 'action="/meter/login"' in page.text
+
+
+@pytest.mark.parametrize("prefix", ["//evil.example", "/a b", "/a/../b?", '/"><script>'])
+def test_a_prefix_that_is_no_path_is_not_believed(make_site: MakeSite, prefix: str) -> None:
+    browser = Browser(make_site(trusted_proxies=["127.0.0.1"]).wait())
+
+    assert 'action="/login"' in browser.get("/login", X_Forwarded_Prefix=prefix).text
+
+
+def test_the_page_of_another_site_changes_nothing(browser: Browser) -> None:
+    answer = browser.post(
+        "/login", {"login": ADA[0], "password": ADA[1]}, Sec_Fetch_Site="cross-site"
+    )
+
+    assert answer.status == 403
+    assert browser.cookie == ""
 
 
 def test_each_login_has_a_session_of_its_own(own_site: Site) -> None:
@@ -158,7 +205,7 @@ def test_logging_out_is_offered_and_ends_the_session(browser: Browser, own_site:
 
     assert "Log out ada" in page.text
     assert (left.status, left.headers["Location"]) == (303, "/login")
-    assert browser.cookie == "cw-mqtt="
+    assert browser.cookie.endswith("=")
     assert own_site.call("/api/time", None, headers={"Cookie": cookie}).status == 401
 
 
@@ -321,13 +368,8 @@ def test_an_old_password_logs_in_and_is_stored_anew(house: House) -> None:
 
 def printed_code(log: pytest.LogCaptureFixture) -> str:
     """The code that the bridge has printed."""
-
-    def found() -> re.Match[str] | None:
-        records = [*log.get_records("setup"), *log.get_records("call")]
-        said = "\n".join(record.getMessage() for record in records)
-        return re.search(r"with the code ((?:[0-9a-f]{4}-){3}[0-9a-f]{4}),", said)
-
-    return wait_until(found)[1]
+    said = "\n".join(record.getMessage() for record in log.get_records("setup"))
+    return re.search(r"with the code ((?:[0-9a-f]{4}-){3}[0-9a-f]{4}),", said)[1]
 
 
 def test_the_first_user_is_made_with_the_printed_code(

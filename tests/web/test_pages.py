@@ -129,14 +129,30 @@ def test_without_the_right_password_a_program_is_told_to_ask(
     assert words in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/login"])
-def test_a_login_while_the_database_is_away_is_503_in_words(
-    make_site: MakeSite, away: Engine, path: str
+def test_a_login_while_the_database_is_away_is_503_and_tells_a_stranger_nothing(
+    make_site: MakeSite, away: Engine
 ) -> None:
-    answer = make_site(engine=away).wait().call(path)
+    answer = make_site(engine=away).wait().call("/")
 
     assert answer.status == 503
-    assert "Connection refused" in answer.text
+    assert "The database is unavailable" in answer.text
+    assert "127.0.0.1" not in answer.text
+
+
+def test_the_login_page_asks_no_database(make_site: MakeSite, away: Engine) -> None:
+    assert make_site(engine=away).wait().call("/login").status == 200
+
+
+def test_from_elsewhere_health_says_no_more_than_what_works(site: Site) -> None:
+    through_a_proxy = {"X-Forwarded-For": "192.0.2.1"}
+
+    answer = json.loads(site.call("/health", None, headers=through_a_proxy).text)
+    details = site.call("/health/details", None)
+
+    assert answer.keys() == {"status", "stages"}
+    assert answer["stages"]["web"] == {"state": "working"}
+    assert details.status == 401
+    assert "version" in json.loads(site.call("/health/details").text)
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/health", "/status.css", "/api/openapi.json"])

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.web.endpoints import RefusedError
 from cw_mqtt.web.turns import Turns
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -63,7 +63,7 @@ def test_a_flood_from_one_address_makes_room_for_another(door: Door) -> None:
 
     ada = door.come("ada")
 
-    assert isinstance(flood[-1].exception(DEADLINE_S), ResourceAwayError)
+    assert isinstance(flood[-1].exception(DEADLINE_S), RefusedError)
     assert door.open() == ["flood", "ada", "flood", "flood"]
     assert ada.exception() is None
 
@@ -72,4 +72,4 @@ def test_who_adds_to_a_flood_is_refused(door: Door) -> None:
     for address in ("flood", "flood", "ada", "bob"):
         door.come(address)
 
-    assert isinstance(door.come("flood").exception(DEADLINE_S), ResourceAwayError)
+    assert isinstance(door.come("flood").exception(DEADLINE_S), RefusedError)
