@@ -8,6 +8,7 @@ with all that can be read of it and all that is known here.
 """
 
 import logging
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ KEPT_A_SENSOR = 75_600  # stored readings: seven days' worth, at one each 8 s
 MOST_READINGS = 8_000_000  # seven days of a hundred sensors, in half a gigabyte
 PRUNED_AT_ONCE = 500
 READ_AT_ONCE = 1000
+MOST_RUNS = 1000
 HEARD_AT_ONCE = 20_000  # payloads; a filter is then written almost whole
 PAYLOAD_BYTES = 16
 SENSOR = "sensor:"
@@ -40,6 +42,7 @@ HEARD_AFTER = "SELECT heard FROM heard UNION ALL SELECT heard FROM readings WHER
 
 STATE = TypeAdapter(SensorState)
 ERA = TypeAdapter(Era)
+RUNS = TypeAdapter(dict[str, int])
 READING = TypeAdapter(Reading)
 
 
@@ -79,6 +82,7 @@ class Journal:
             self._take_up()
         except ResourceAwayError:  # damaged, and mended
             self._take_up()
+        self._begin_run()
         self._filters = Filters(folder)
 
     @property
@@ -95,6 +99,17 @@ class Journal:
     def newest(self) -> int:
         """The newest sequence number ever given, 0 before the first; never waits for a commit."""
         return self._newest
+
+    @property
+    def runs(self) -> Mapping[str, int]:
+        """What names each run of the bridge, and the first number that it could give.
+
+        A run has one name for ever: so a copy of this file that another process goes on with can
+        be told from it.
+        """
+        with suppress(ValidationError):
+            return RUNS.validate_json(self._names.get("runs", ""))
+        return {}
 
     def close(self) -> None:
         """Close the file and let another process have it."""
@@ -193,23 +208,23 @@ class Journal:
             (oldest,) = connection.execute("SELECT min(seq) FROM readings").fetchone()
             return oldest or self._newest + 1, self._newest
 
-    def continue_after(self, seq: int, newest_ts: int) -> None:
-        """Give only sequence numbers above `seq` from now on.
+    def continue_after(self, seq: int, first: int) -> None:
+        """Give only sequence numbers above `seq` from now on, also to the readings from `first` on.
 
-        For a journal restored from an old copy, when the database already has later readings,
-        up to `seq` and to the time `newest_ts`. Readings newer than that came after the copy
-        was restored, under numbers already used: they get new ones.
+        For a journal restored from an old copy, when the database already has later readings, up
+        to `seq`: what came after the copy was restored has numbers that were used before.
         """
+        more = seq + 1 - first
         with self._file.transaction() as connection:
-            (first,) = connection.execute(
-                "SELECT min(seq) FROM readings WHERE ts > ?", (newest_ts,)
-            ).fetchone()
-            more = max(0, seq + 1 - (first or 0))
             # below 0 first: each number must be free at the moment at which it is given
-            connection.execute("UPDATE readings SET seq = -seq - ? WHERE ts > ?", (more, newest_ts))
+            connection.execute("UPDATE readings SET seq = -seq - ? WHERE seq >= ?", (more, first))
             connection.execute("UPDATE readings SET seq = -seq WHERE seq < 0")
             self._newest = max(seq, newest_in(connection))
-            self._name(connection, newest=str(self._newest))
+            runs = {run: at + more if at >= first else at for run, at in self.runs.items()}
+            self._name(connection, newest=str(self._newest), runs=RUNS.dump_json(runs).decode())
+            if self.era and self.era.first_seq >= first:
+                self.era = replace(self.era, first_seq=self.era.first_seq + more)
+                self._name(connection, era=ERA.dump_json(self.era).decode())
 
     def take_installation(self, installation: str) -> None:
         """Go by the name that the database remembers, in place of a lost journal's."""
@@ -316,6 +331,13 @@ class Journal:
             for (payloads,) in heard
             for start in range(0, len(payloads), PAYLOAD_BYTES)
         }
+
+    def _begin_run(self) -> None:
+        runs = {run: first for run, first in self.runs.items() if first <= self._newest}
+        runs = dict(list(runs.items())[1 - MOST_RUNS :])
+        runs[secrets.token_hex(4)] = self._newest + 1
+        with self._file.transaction() as connection:
+            self._name(connection, runs=RUNS.dump_json(runs).decode())
 
     def _known(self) -> dict[str, str]:
         """All states as texts, by the names under which they are kept."""

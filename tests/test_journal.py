@@ -168,10 +168,11 @@ def test_sequence_numbers_are_never_used_again(tmp_path, journal, monkeypatch):
 def test_a_journal_from_an_old_copy_goes_on_after_what_the_database_knows(journal):
     journal.commit([], [reading(1), reading(200)])
 
-    journal.continue_after(500, newest_ts=100)
+    journal.continue_after(500, first=2)
     journal.commit([], [reading(300)])
 
     assert [e.reading.ts for e in journal.readings_after(500, 10)] == [200, 300]
+    assert [e.seq for e in journal.readings_after(0, 10)] == [1, 501, 502]
 
 
 def test_a_journal_that_is_none_is_kept_beside_and_a_new_one_begins(tmp_path, journal, caplog):
@@ -195,7 +196,7 @@ def fill(journal):
         journal.commit([STATE], [reading(number)], [number.to_bytes(16)])
         journal.commit([], [], [(1000 + number).to_bytes(16)])
     journal.note_retained([f"citizenwatt/main/{number}" for number in range(200)])
-    journal.continue_after(1000, 10**6)
+    journal.continue_after(1000, 301)
 
 
 def damage(journal, table):

@@ -1,7 +1,7 @@
 """How far a journal was read, kept in the database beside the rows that came from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -9,50 +9,29 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.store.tables import bridge_positions
 
-OF_JOURNAL = select(
-    bridge_positions.c.seq, bridge_positions.c.newest_ts, bridge_positions.c.last_reading
-).where(bridge_positions.c.journal_id == bindparam("journal"))
+THIS = bridge_positions.c.journal_id == bindparam("journal")
+OF_JOURNAL = select(bridge_positions.c.seq, bridge_positions.c.runs).where(THIS)
 LAST_INSTALLATION = (
-    select(bridge_positions.c.installation).order_by(bridge_positions.c.newest_ts.desc()).limit(1)
+    select(bridge_positions.c.installation).order_by(bridge_positions.c.seq.desc()).limit(1)
 )
 ADVANCE = (
     update(bridge_positions)
-    .where(bridge_positions.c.journal_id == bindparam("journal"))
-    .where(bridge_positions.c.seq == bindparam("before"))
-    .values(seq=bindparam("after"), newest_ts=bindparam("ts"), last_reading=bindparam("last"))
+    .where(THIS, bridge_positions.c.seq == bindparam("before"))
+    .values(seq=bindparam("after"))
 )
+NOTE_RUNS = update(bridge_positions).where(THIS).values(runs=bindparam("known"))
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last sequence number that is in the database, and the newest time ever stored.
-
-    `last_reading` tells whether a journal still has that very reading under that number.
-    """
+    """The last sequence number that is in the database, and the runs of the journal known there."""
 
     seq: int = 0
-    newest_ts: int = 0
-    last_reading: str = ""
+    runs: frozenset[str] = frozenset()
 
     def after(self, entries: Sequence[Entry]) -> "Position":
         """The position once these entries, in order, are stored."""
-        if not entries:
-            return self
-        newest_ts = max(self.newest_ts, *(entry.reading.ts for entry in entries))
-        return Position(entries[-1].seq, newest_ts, told(entries[-1]))
-
-    def is_beyond(self, journal: Journal) -> bool:
-        """Whether the journal is an old copy, which has other readings under these numbers."""
-        _, newest = journal.span()
-        there = journal.readings_after(self.seq - 1, 1)
-        differs = there and there[0].seq == self.seq and told(there[0]) != self.last_reading
-        return self.seq > newest or bool(differs)
-
-
-def told(entry: Entry) -> str:
-    """What tells a reading from others that had its number."""
-    reading = entry.reading
-    return f"{reading.sensor} {reading.ts} {reading.power_w} {reading.battery_mv}"
+        return replace(self, seq=entries[-1].seq) if entries else self
 
 
 def take_up(connection: Connection, journal: Journal) -> Position:
@@ -62,21 +41,30 @@ def take_up(connection: Connection, journal: Journal) -> Position:
     """
     row = connection.execute(OF_JOURNAL, {"journal": journal.id}).first()
     if row:
-        return Position(*row)
+        return Position(row.seq, frozenset(row.runs.split()))
     remembered = connection.execute(LAST_INSTALLATION).scalar()
     if remembered and not any(state.energy.loaded for state in journal.states().values()):
         journal.take_installation(remembered)
-    start = Position()
-    connection.execute(
-        insert(bridge_positions).values(
-            journal_id=journal.id,
-            seq=start.seq,
-            newest_ts=start.newest_ts,
-            last_reading=start.last_reading,
-            installation=journal.installation,
-        )
-    )
-    return start
+    start = {"journal_id": journal.id, "seq": 0, "installation": journal.installation, "runs": ""}
+    connection.execute(insert(bridge_positions).values(start))
+    return Position()
+
+
+def first_unknown(position: Position, journal: Journal) -> int:
+    """From which number on the journal has readings of runs that the database has not seen.
+
+    At or below the position these numbers were given before: the journal is an old copy.
+    """
+    unknown = (first for run, first in journal.runs.items() if run not in position.runs)
+    return min(unknown, default=position.seq + 1)
+
+
+def note_runs(connection: Connection, position: Position, journal: Journal) -> Position:
+    """Have the database know the runs of the journal so far."""
+    position = replace(position, runs=position.runs | journal.runs.keys())
+    known = " ".join(sorted(position.runs))
+    connection.execute(NOTE_RUNS, {"journal": journal.id, "known": known})
+    return position
 
 
 def advance(connection: Connection, journal_id: str, before: Position, after: Position) -> None:
@@ -85,7 +73,6 @@ def advance(connection: Connection, journal_id: str, before: Position, after: Po
     Raises `ResourceAwayError` when the position is not `before`: the database was restored from
     a backup, or somebody else stores the same journal. The next try begins where it stands.
     """
-    values = {"after": after.seq, "ts": after.newest_ts, "last": after.last_reading}
-    step = {"journal": journal_id, "before": before.seq, **values}
+    step = {"journal": journal_id, "before": before.seq, "after": after.seq}
     if connection.execute(ADVANCE, step).rowcount != 1:
         raise ResourceAwayError("the database is not where this journal left it (restored?)")

@@ -169,15 +169,13 @@ set_aside = Table(
     Index("set_aside_sensor_id_timestamp", "sensor_id", "timestamp"),
 )
 
-# how far each journal was read, the newest time and the last reading that came from it, and its
-# installation's name
+# how far each journal was read, the names of its runs so far, and its installation's name
 bridge_positions = Table(
     "bridge_positions",
     metadata,
     Column("journal_id", String(255), primary_key=True),
     Column("seq", BigInteger, nullable=False),
-    Column("newest_ts", BigInteger, nullable=False),
-    Column("last_reading", String(255), nullable=False),
+    Column("runs", Text, nullable=False),
     Column("installation", String(255), nullable=False),
 )
 

@@ -16,7 +16,7 @@ from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
 from cw_mqtt.store.engine import first_line, place, transaction
 from cw_mqtt.store.flush import FlushRequests
-from cw_mqtt.store.positions import Position, advance, take_up
+from cw_mqtt.store.positions import Position, advance, first_unknown, note_runs, take_up
 from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import build, stored_energy, stored_sums
@@ -173,13 +173,16 @@ class DatabaseWriter:
 
     def _compare_with_journal(self) -> None:
         seq = self._position.seq
-        if self._position.is_beyond(self._journal):
+        first = first_unknown(self._position, self._journal)
+        if first <= seq:
             log.error(
                 "the journal is an old copy: readings up to %s are in the database, and not those "
                 "it has under these numbers; new ones are numbered above that",
                 seq,
             )
-            self._journal.continue_after(seq, self._position.newest_ts)
+            self._journal.continue_after(seq, first)
+        with transaction(self._engine) as connection:
+            self._position = note_runs(connection, self._position, self._journal)
         oldest, _ = self._journal.span()
         if seq < oldest - 1:
             log.error(

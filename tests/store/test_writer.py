@@ -264,8 +264,9 @@ def test_a_hole_that_cannot_be_filled_is_an_error_with_its_range(home, monkeypat
     assert "readings 3 to 5 are not in the database" in caplog.text
 
 
-def test_a_journal_restored_from_an_old_copy_loses_no_new_reading(home, caplog):
-    home.hear(reading(1), reading(2))
+@pytest.mark.parametrize("ahead_s", [0, 3 * 365 * 86400])
+def test_a_journal_restored_from_an_old_copy_loses_no_new_reading(home, ahead_s, caplog):
+    home.hear(reading(1 + ahead_s), reading(2))
     home.journal.close()
     old_copy = (home.folder / "journal.sqlite").read_bytes()
     home = reopened(home)
@@ -282,7 +283,27 @@ def test_a_journal_restored_from_an_old_copy_loses_no_new_reading(home, caplog):
     home.close()
 
     assert "old copy" in caplog.text
-    assert home.stored() == [1, 2, 3, 4, 5, 6]
+    assert home.stored() == [1 + ahead_s, 2, 3, 4, 5, 6]
+
+
+def test_an_old_copy_that_has_grown_past_the_position_is_told_too(home, caplog):
+    home.hear(reading(1), reading(2))
+    home.journal.close()
+    old_copy = (home.folder / "journal.sqlite").read_bytes()
+    home = reopened(home)
+    home.hear(reading(3), reading(4))
+    home.store()
+    home.journal.close()
+    (home.folder / "journal.sqlite").write_bytes(old_copy)
+    for ts in (5, 7):
+        home = reopened(home)
+        home.hear(reading(ts), reading(ts + 1))
+
+    home.store()
+    home.close()
+
+    assert "old copy" in caplog.text
+    assert home.stored() == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def reopened(home):
