@@ -4,11 +4,12 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cw_mqtt import __version__
+from cw_mqtt.clock import steady_s
 from cw_mqtt.model import iso_utc
 
 Figure = int | float | str | None
@@ -31,16 +32,27 @@ class Health:
     """Stage states, counters and figures of a running bridge; every method is thread-safe.
 
     A figure has a path, such as `("receivers", "hall", "bytes")`, which is its place in the
-    report. `started` is when the bridge was started.
+    report. Instants are kept by the steady clock: a clock that is set later changes them too.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady_s,
+    ) -> None:
         self._clock = clock
-        self.started = iso_utc(clock())
+        self._steady = steady
+        self._started_s = steady()
         self._lock = threading.Lock()
         self._stages: dict[str, StageHealth] = {}
+        self._since_s: dict[str, float] = {}
         self._figures: dict[tuple[str, ...], Figure] = {}
         self._askers: dict[tuple[str, ...], Callable[[], Any]] = {}
+
+    @property
+    def started(self) -> str:
+        """When the bridge was started."""
+        return iso_utc(self._at(self._started_s))
 
     def working(self, stage: str) -> None:
         """The stage's resource is usable."""
@@ -72,12 +84,16 @@ class Health:
     def stages(self) -> Mapping[str, StageHealth]:
         """The state of each stage, in the order in which they first reported."""
         with self._lock:
-            return dict(self._stages)
+            return {
+                name: replace(stage, since_ts=self._at(self._since_s[name]))
+                for name, stage in self._stages.items()
+            }
 
     def report(self) -> dict[str, Any]:
         """Everything, as JSON can hold it; `status` is ok when every stage works."""
+        stages = self.stages()
         with self._lock:
-            stages, figures = dict(self._stages), dict(self._figures)
+            figures = dict(self._figures)
         figures |= {path: answer() for path, answer in self._askers.items()}
         ok = all(stage.state == "working" for stage in stages.values())
         report: dict[str, Any] = {
@@ -105,8 +121,12 @@ class Health:
     def _set_stage(self, name: str, state: str, reason: str | None, faults: int = 0) -> None:
         with self._lock:
             before = self._stages.get(name)
-            since_ts = before.since_ts if before and before.state == state else self._clock()
-            self._stages[name] = StageHealth(state, since_ts, reason, faults)
+            if not before or before.state != state:
+                self._since_s[name] = self._steady()
+            self._stages[name] = StageHealth(state, 0.0, reason, faults)
+
+    def _at(self, seconds: float) -> float:
+        return self._clock() - (self._steady() - seconds)
 
 
 def resident_mb() -> float:

@@ -1,9 +1,10 @@
 from cw_mqtt.health import Health
 from cw_mqtt.model import iso_utc
+from tests.clock import Computer
 
 
 def test_the_report_has_every_figure_in_its_place():
-    health = Health(clock=lambda: 1_795_300_000)
+    health = Health(clock=lambda: 1_795_300_000, steady=lambda: 0.0)
 
     health.count("receivers", "hall", "bytes", by=16)
     health.count("receivers", "hall", "bytes")
@@ -18,7 +19,7 @@ def test_the_report_has_every_figure_in_its_place():
 
 
 def test_one_waiting_stage_makes_it_degraded():
-    health = Health(clock=lambda: 1_795_300_000)
+    health = Health(clock=lambda: 1_795_300_000, steady=lambda: 0.0)
     health.working("bridge")
     assert health.report()["status"] == "ok"
 
@@ -35,15 +36,27 @@ def test_one_waiting_stage_makes_it_degraded():
 
 
 def test_a_state_says_since_when_it_holds_whatever_its_reason():
-    now = [100.0]
-    health = Health(clock=lambda: now[0])
+    computer = Computer(now_ts=100.0)
+    health = Health(computer.wall_ts, computer.clocks().steady)
     health.waiting("mqtt", "refused")
 
-    now[0] = 200.0
+    computer.wait(100)
     health.waiting("mqtt", "no route")
 
     assert health.stages()["mqtt"].since_ts == 100.0
     assert health.stages()["mqtt"].reason == "no route"
+
+
+def test_since_when_something_holds_is_right_once_the_clock_is():
+    computer = Computer(now_ts=1_795_300_000, ahead_s=-3600)
+    health = Health(computer.wall_ts, computer.clocks().steady)
+    health.working("mqtt")
+
+    computer.wait(20)
+    computer.set_right()
+
+    report = health.report()
+    assert report["started"] == report["stages"]["mqtt"]["since"] == "2026-11-21T22:26:40Z"
 
 
 def test_an_instant_is_written_in_utc():
