@@ -17,9 +17,11 @@ from cw_mqtt.bridge import Bridge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.energy import add_measure
-from cw_mqtt.model import Event, Reading, SensorState, Verdict
+from cw_mqtt.model import Event, Key, Range, Reading, SensorState, Verdict
 from cw_mqtt.stages import Stage
+from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine, transaction
+from cw_mqtt.store.rollups import ALL
 from cw_mqtt.store.writer import DatabaseWriter
 from tests.settings import SENSOR, settings
 from tests.waiting import DEADLINE_S, wait_until
@@ -88,8 +90,10 @@ class Home:
 
     def stored_j(self) -> float:
         """What all measures of all sensors carry, by their sums."""
-        query = "SELECT sum(day_j + night_j) FROM rollups WHERE span_s = 86400"
-        return float(self.ask(query)[0][0] or 0)
+        archive = Archive(self.engine, self.settings)
+        everything = [Range(i, Key.TIME, 0, ALL) for i, *_ in archive.sensors()]
+        sums = [archive.sums(chosen, ALL)[0] for chosen in everything]
+        return sum(found.day_j + found.night_j for found in sums if found)
 
     def corrections_kwh(self, slug: str = "main") -> float:
         """What a writer says of them once all is stored."""

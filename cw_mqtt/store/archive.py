@@ -7,12 +7,11 @@ from contextlib import nullcontext
 from datetime import datetime
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.model import EnergySum, Provider, Range, StoredMeasure
-from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import ADDED
+from cw_mqtt.store.engine import snapshot, transaction
+from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.providers import line_in_force
 from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
 from cw_mqtt.store.rollups import lock, refresh
@@ -85,13 +84,13 @@ class Archive:
     def measures(self, chosen: Range, most: int) -> list[StoredMeasure]:
         """The measures of a range in order of time, then id; no more than `most` of them."""
         self._flush()
-        with transaction(self._engine) as connection:
+        with snapshot(self._engine) as connection:
             return list_measures(connection, chosen, most)
 
     def sums(self, chosen: Range, step: int) -> list[EnergySum | None]:
         """What each `step` of a range carries; None where no measure is."""
         self._flush()
-        with transaction(self._engine) as connection:
+        with snapshot(self._engine) as connection:
             return energy_sums(connection, chosen, step, self._max_gap_s)
 
     def delete(self, chosen: Range) -> int:
@@ -106,18 +105,14 @@ class Archive:
         It is not for an unknown sensor, after the year 9999, and where `keep_measures` has let
         the others go.
         """
-        row = {"sensor_id": sensor_id, "timestamp": ts, "value": value_w, "night_rate": int(night)}
         if ts > LATEST_TS:
             return False
-        try:
-            with self._one_writer, transaction(self._engine) as connection:
-                found = lock(connection, sensor_id)
-                if ts < found.thinned_ts:
-                    return False
-                connection.execute(ADDED, row)
-                refresh(connection, found, ts, ts, self._max_gap_s)
-        except DBAPIError:  # the row is refused: no such sensor
-            return False
+        with self._one_writer, transaction(self._engine) as connection:
+            marks = lock(connection, [sensor_id], self._max_gap_s)
+            if not marks or ts < marks[0].thinned_ts:
+                return False
+            connection.execute(ADDED, measure_row(sensor_id, ts, value_w, night=night))
+            refresh(connection, {sensor_id: [(ts, ts)]}, self._max_gap_s)
         return True
 
     def _night_hours(self, name: str) -> tuple[int, int] | None:

@@ -1,14 +1,14 @@
 """Many measures at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from operator import itemgetter
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import ADDED, whole
-from cw_mqtt.store.rollups import DAY_S, Mark, lock, refresh
+from cw_mqtt.store.measures import ADDED, measure_row, whole
+from cw_mqtt.store.rollups import refresh, stretches
 from cw_mqtt.store.tables import measures
 
 ROWS_AT_ONCE = 10_000
@@ -33,55 +33,35 @@ def insert_history(
 
     `progress` hears how many are written, after each ten thousand.
     """
-    rows = (
-        {"sensor_id": sensor_id, "timestamp": ts, "value": power_w, "night_rate": int(night)}
-        for ts, power_w, night in points
-    )
+    rows = (measure_row(sensor_id, ts, w, night=night) for ts, w, night in points)
     written = 0
     with transaction(engine) as connection:
         while chunk := list(islice(rows, ROWS_AT_ONCE)):
             connection.execute(ADDED, chunk)
-            times = [row["timestamp"] for row in chunk]
-            found = lock(connection, sensor_id)
-            refresh(connection, found, int(min(times)), int(max(times)), max_gap_s)
+            times = [int(row["timestamp"]) for row in chunk]
+            refresh(connection, {sensor_id: [(min(times), max(times))]}, max_gap_s)
             written += len(chunk)
             progress(written)
 
 
 def add_missing(
     connection: Connection,
-    found: Mark,
+    sensor_id: int,
     points: Mapping[tuple[int, float], bool],
     max_gap_s: int,
 ) -> int:
     """Add those measures that are not there yet; how many.
 
     `points` are night flags by timestamp and power: a measure with the same two is the same, so
-    that other night hours do not make others of them. `found` is the sensor's mark, which `lock`
-    gave.
+    that other night hours do not make others of them.
     """
-    sensor_id = found.sensor_id
     asked = {"sensor_id": sensor_id, "times": [ts for ts, _ in points]}
     there = {(ts, power_w) for ts, power_w in connection.execute(AT_TIMES, asked)}
     # of those of one second the order stays: the last of them begins the next interval
     missing = sorted((point for point in points if point not in there), key=itemgetter(0))
     if not missing:
         return 0
-    rows = [
-        {"sensor_id": sensor_id, "timestamp": ts, "value": w, "night_rate": int(points[ts, w])}
-        for ts, w in missing
-    ]
+    rows = [measure_row(sensor_id, *point, night=points[point]) for point in missing]
     connection.execute(ADDED, rows)
-    for first_ts, last_ts in stretches([ts for ts, _ in missing]):
-        refresh(connection, found, first_ts, last_ts, max_gap_s)
+    refresh(connection, {sensor_id: stretches([ts for ts, _ in missing])}, max_gap_s)
     return len(missing)
-
-
-def stretches(times: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The first and the last of times, in order, that have no day or more between them."""
-    first_ts = times[0]
-    for ts, next_ts in pairwise(times):
-        if next_ts - ts >= DAY_S:
-            yield first_ts, ts
-            first_ts = next_ts
-    yield first_ts, times[-1]

@@ -144,6 +144,12 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         raise ResourceAwayError(explained(engine.url, "all connections are in use")) from error
 
 
+def begin_writing(connection: Connection) -> None:
+    """Let nobody else change what is read from now on, on SQLite; PostgreSQL locks rows."""
+    if connection.dialect.name == "sqlite" and not connection.connection.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # pysqlite begins none before a SELECT
+
+
 @contextmanager
 def filling(engine: Engine) -> Iterator[Connection]:
     """A transaction for rows out of a file. Raises `UsageError` when one of them is refused."""

@@ -36,6 +36,11 @@ NEWEST = OF_SENSOR.order_by(*NEWEST_FIRST).limit(1)
 ADDED = insert(measures)
 
 
+def measure_row(sensor_id: int, ts: int, power_w: float, *, night: bool) -> dict[str, float]:
+    """A measure as `ADDED` takes it."""
+    return {"sensor_id": sensor_id, "timestamp": ts, "value": power_w, "night_rate": int(night)}
+
+
 def stored_measure(sensor_id: int, row: Row[Any, Any, Any, Any]) -> StoredMeasure:
     """A row of `WHOLE_ROWS` as a measure."""
     ts, value_w, night_rate, measure_id = row

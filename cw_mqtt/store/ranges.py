@@ -1,9 +1,12 @@
 """Ranges of one sensor's measures: the measures themselves, what they carry, their deletion.
 
-What long groups carry comes from the rollups, and at their edges from the measures. So an
-answer costs about the same for each group, however long that is.
+What long groups carry comes from the rollups, and at their edges, and in the quarter hour that
+is not over, from the measures. So an answer costs about the same for each group, however long
+that is. It takes several statements, which must see the same: whoever calls gives them a
+`snapshot`, or has the sensor locked.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -20,9 +23,10 @@ from sqlalchemy import (
 )
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.model import EnergySum, Key, Range, StoredMeasure
+from cw_mqtt.model import Energy, EnergySum, Key, Range, StoredMeasure
 from cw_mqtt.store.carried import SUMS, added_up, carried
 from cw_mqtt.store.measures import (
+    NEWEST,
     NEWEST_FIRST,
     OF_SENSOR,
     OF_TIME,
@@ -31,13 +35,24 @@ from cw_mqtt.store.measures import (
     stored_measure,
     whole,
 )
-from cw_mqtt.store.rollups import ALL, QUARTER_S, SPANS_S, Mark, find_mark, lock, refresh
-from cw_mqtt.store.tables import measures, rollups
+from cw_mqtt.store.rollups import (
+    ALL,
+    BUILT_TS,
+    FORM,
+    QUARTER_S,
+    SPANS_S,
+    Mark,
+    find_mark,
+    lock,
+    refresh,
+)
+from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensor_slugs
 
 MICROSECONDS = 1_000_000
 
-column, cell = measures.c, rollups.c
-first, last, step, thinned_ts = map(whole, ("first", "last", "step", "thinned_ts"))
+column, cell, mark = measures.c, rollups.c, rollup_marks.c
+first, last, step = map(whole, ("first", "last", "step"))
+thinned_ts, built_ts, until_ts = map(whole, ("thinned_ts", "built_ts", "until_ts"))
 
 OF_IDS = WHOLE_ROWS.where(
     column.id >= first,
@@ -45,7 +60,8 @@ OF_IDS = WHOLE_ROWS.where(
     # with its plain column SQLite would go through all measures of the sensor
     column.sensor_id + 0 == whole("sensor_id"),
 )
-BEFORE_NEWEST = OF_SENSOR.order_by(*NEWEST_FIRST).offset(whole("skipped"))
+BACKWARDS = OF_SENSOR.where(column.timestamp < until_ts).order_by(*NEWEST_FIRST)
+POSITION = -whole("counted") - func.row_number().over(order_by=NEWEST_FIRST)
 
 
 def group_of(number: Any) -> Any:
@@ -84,17 +100,18 @@ def from_rollups() -> Select[Any]:
 
     A cell is split if a group begins or ends within it. In its place come the finer ones, and
     in the place of a split quarter hour its measures; where these are thinned out, all of it
-    belongs to the group in which it begins.
+    belongs to the group in which it begins. Measures that are in no cell yet are added.
     """
     day_s, *finer_spans_s = reversed(SPANS_S)
-    in_range = (cell.start_ts >= whole("from_ts")) & (cell.start_ts < whole("until_ts"))
+    in_range = (cell.start_ts >= whole("from_ts")) & (cell.start_ts < until_ts)
     parts = [cells_in_groups(day_s).where(in_range)]
     split = split_cells(day_s)
     for span_s in finer_spans_s:
         inside = (cell.start_ts >= split.c.start_ts) & (cell.start_ts < split.c.end_ts)
         parts.append(cells_in_groups(span_s).join_from(rollups, split, inside))
         split = split_cells(span_s)
-    return added_in_groups(union_all(*parts, measures_in_groups(split)).subquery().c)
+    parts += [measures_in_groups(split), newest_in_groups()]
+    return added_in_groups(union_all(*parts).subquery().c)
 
 
 def cells_in_groups(span_s: int) -> Select[Any]:
@@ -123,11 +140,46 @@ def measures_in_groups(split: Subquery) -> Select[Any]:
     inside = (column.timestamp >= start_ts - whole("max_gap_s")) & (
         column.timestamp < split.c.end_ts
     )
+    inside &= column.timestamp < built_ts
     rows = WHOLE_ROWS.join_from(measures, split, inside).add_columns(start_ts.label("split_ts"))
     each = carried(rows.where(column.sensor_id == whole("sensor_id")), among=start_ts).c
     at = each.timestamp * MICROSECONDS
     chosen = (each.timestamp >= each.split_ts) & (each.timestamp >= thinned_ts)
     return in_groups(at, each, chosen & (at >= first) & (at < last))
+
+
+def newest_in_groups() -> Select[Any]:
+    """What the measures carry that are in no cell yet."""
+    rows = OF_SENSOR.where(
+        column.timestamp >= whole("open_ts") - whole("max_gap_s"), column.timestamp < until_ts
+    )
+    each = carried(rows).c
+    at = each.timestamp * MICROSECONDS
+    chosen = (each.timestamp >= built_ts) & (at >= first) & (at < last)
+    return in_groups(at, each, chosen)
+
+
+def stored_in_all() -> Select[Any]:
+    """The energy that all measures of each sensor carry, by slug, where the cells hold."""
+    max_gap_s = whole("max_gap_s")
+    holds = (mark.form == FORM) & (mark.max_gap_s == max_gap_s)
+    open_ts = column.timestamp >= BUILT_TS - max_gap_s
+    rows = WHOLE_ROWS.join_from(
+        rollup_marks, measures, (column.sensor_id == mark.sensor_id) & open_ts
+    ).add_columns(mark.sensor_id, BUILT_TS.label("built_ts"))
+    each = carried(rows.where(holds), among=mark.sensor_id).c
+    days = (cell.sensor_id == mark.sensor_id + 0) & (cell.span_s == SPANS_S[-1])
+    parts = union_all(
+        select(cell.sensor_id, cell.day_j, cell.night_j)
+        .join_from(rollup_marks, rollups, days)
+        .where(holds),
+        select(each.sensor_id, each.day_j, each.night_j).where(each.timestamp >= each.built_ts),
+    ).subquery()
+    return (
+        select(sensor_slugs.c.slug, func.sum(parts.c.day_j + parts.c.night_j))
+        .join_from(sensor_slugs, parts, sensor_slugs.c.sensor_id == parts.c.sensor_id)
+        .group_by(sensor_slugs.c.slug)
+    )
 
 
 # where a group begins or ends
@@ -139,7 +191,7 @@ EDGE = edges.union_all(
 # built once: building a statement takes longer than running it
 LISTED = {
     Key.ID: OF_IDS.order_by(*OLDEST_FIRST).limit(whole("most")),
-    Key.POSITION: BEFORE_NEWEST.limit(whole("most")),
+    Key.POSITION: BACKWARDS.offset(whole("skipped")).limit(whole("most")),
     Key.TIME: OF_TIME.order_by(*OLDEST_FIRST).limit(whole("most")),
 }
 CHOSEN = {key: column.id.in_(listed.with_only_columns(column.id)) for key, listed in LISTED.items()}
@@ -150,15 +202,23 @@ TIMES = {
 }
 SUMS_OF = {
     Key.ID: from_measures(column.id),
-    Key.POSITION: from_measures(-func.row_number().over(order_by=NEWEST_FIRST)),
+    Key.POSITION: from_measures(POSITION),
     Key.TIME: from_measures(column.timestamp * MICROSECONDS),
 }
 SUMS_OF_TIME = from_rollups()
+STORED_SUMS = stored_in_all()
+COUNT = select(func.count()).select_from(OF_TIME.subquery())
+CELLS_BACKWARDS = (
+    select(cell.start_ts, cell.measures)
+    .where(cell.sensor_id == whole("sensor_id"), cell.span_s == whole("span_s"))
+    .where(cell.start_ts >= whole("from_ts"), cell.start_ts < until_ts)
+    .order_by(cell.start_ts.desc())
+)
 
 
 def list_measures(connection: Connection, chosen: Range, most: int) -> list[StoredMeasure]:
     """The measures of a range in order of time, then id; no more than `most` of them."""
-    rows = connection.execute(LISTED[chosen.key], bounds(chosen, most)).all()
+    rows = connection.execute(LISTED[chosen.key], bounds(connection, chosen, most)).all()
     if chosen.key is Key.POSITION:
         rows = rows[::-1]
     return [stored_measure(chosen.sensor_id, row) for row in rows]
@@ -166,12 +226,13 @@ def list_measures(connection: Connection, chosen: Range, most: int) -> list[Stor
 
 def delete_measures(connection: Connection, chosen: Range, max_gap_s: int) -> int:
     """Delete the measures of a range; how many there were."""
-    numbers = bounds(chosen, ALL)
+    lock(connection, [chosen.sensor_id], max_gap_s)
+    numbers = bounds(connection, chosen, ALL)
     first_ts, last_ts = connection.execute(TIMES[chosen.key], numbers).one()
     if first_ts is None:
         return 0
     deleted = connection.execute(DELETED[chosen.key], numbers).rowcount
-    refresh(connection, lock(connection, chosen.sensor_id), first_ts, last_ts, max_gap_s)
+    refresh(connection, {chosen.sensor_id: [(first_ts, last_ts)]}, max_gap_s)
     return deleted
 
 
@@ -183,29 +244,43 @@ def energy_sums(
     The last step may be shorter. The sums of the steps add up to that of the range.
     Raises `ResourceAwayError` when the rollups are needed and are being computed anew.
     """
-    from_ts, until_ts = times(connection, chosen)
-    numbers = {
-        "sensor_id": chosen.sensor_id,
-        "first": chosen.first,
-        "last": chosen.last,
-        "step": step,
-        "max_gap_s": max_gap_s,
-        "until_ts": until_ts,
-    }
-    mark = find_mark(connection, chosen.sensor_id)
-    if chosen.key is Key.TIME and is_rolled_up(mark, from_ts, until_ts, step, max_gap_s):
-        numbers |= {"from_ts": from_ts, "thinned_ts": mark.thinned_ts}
+    numbers = bounds(connection, chosen, ALL) | {"step": step, "max_gap_s": max_gap_s}
+    if chosen.key is not Key.TIME:
+        first_ts, last_ts = connection.execute(TIMES[chosen.key], numbers).one()
+        if first_ts is None:
+            return [None] * ceil_div(chosen.last - chosen.first, step)
+        numbers = {"from_ts": first_ts, "until_ts": last_ts + 1} | numbers
+    known = find_mark(connection, chosen.sensor_id)
+    if chosen.key is Key.TIME and is_rolled_up(known, numbers["from_ts"], step, max_gap_s):
+        open_ts = max(known.built_ts, numbers["from_ts"])
+        numbers |= {"built_ts": known.built_ts, "thinned_ts": known.thinned_ts, "open_ts": open_ts}
         prefer_indexes(connection)
         rows = connection.execute(SUMS_OF_TIME, numbers)
     else:
         # a measure that is longer ago adds nothing to the one after it
-        rows = connection.execute(SUMS_OF[chosen.key], numbers | {"from_ts": from_ts - max_gap_s})
+        numbers["from_ts"] -= max_gap_s
+        rows = connection.execute(SUMS_OF[chosen.key], numbers)
     found = {
         group: EnergySum(int(count), int(seconds), *others)
         for group, count, seconds, *others in rows
         if group is not None
     }
     return [found.get(group) for group in range(ceil_div(chosen.last - chosen.first, step))]
+
+
+def stored_energy(connection: Connection, sensor_id: int, max_gap_s: int) -> Energy:
+    """What all measures of a sensor carry, and its newest measure."""
+    (found,) = energy_sums(connection, Range(sensor_id, Key.TIME, 0, ALL), ALL, max_gap_s)
+    newest = connection.execute(NEWEST, {"sensor_id": sensor_id}).first()
+    day_j, night_j = (found.day_j, found.night_j) if found else (0.0, 0.0)
+    energy = Energy(total_j=day_j + night_j, day_j=day_j, night_j=night_j)
+    return replace(energy, last_ts=newest[0], last_power_w=newest[1]) if newest else energy
+
+
+def stored_sums(connection: Connection, max_gap_s: int) -> dict[str, float]:
+    """The energy in J that all measures of each sensor carry, by slug."""
+    prefer_indexes(connection)
+    return dict(connection.execute(STORED_SUMS, {"max_gap_s": max_gap_s}).all())
 
 
 def prefer_indexes(connection: Connection) -> None:
@@ -220,45 +295,56 @@ def prefer_indexes(connection: Connection) -> None:
         )
 
 
-def is_rolled_up(mark: Mark, from_ts: int, until_ts: int, step: int, max_gap_s: int) -> bool:
+def is_rolled_up(known: Mark, from_ts: int, step: int, max_gap_s: int) -> bool:
     """Whether the rollups are to be used for groups of time of this `step`.
 
     Raises `ResourceAwayError` when they are needed, and are being computed anew.
     """
-    thinned = from_ts < mark.thinned_ts
-    if mark.holds(max_gap_s, until_ts):
+    thinned = from_ts < known.thinned_ts
+    if known.holds(max_gap_s):
         return thinned or step >= QUARTER_S * MICROSECONDS
     if thinned:
         raise ResourceAwayError("the sums of this sensor are being computed anew; ask again later")
     return False
 
 
-def times(connection: Connection, chosen: Range) -> tuple[int, int]:
-    """Between which seconds, half open, the measures of a range are to be found.
-
-    Positions are counted from the newest measure, so that theirs end with it.
-    """
-    numbers = bounds(chosen, ALL)
-    if chosen.key is Key.TIME:
-        return numbers["from_ts"], numbers["until_ts"]
-    first_ts, last_ts = connection.execute(TIMES[chosen.key], numbers).one()
-    if first_ts is None:
-        return 0, 0
-    return first_ts, ALL if chosen.key is Key.POSITION else last_ts + 1
-
-
-def bounds(chosen: Range, most: int) -> dict[str, int]:
+def bounds(connection: Connection, chosen: Range, most: int) -> dict[str, int]:
     """The parameters of `LISTED` and `DELETED`; a bound within a second is that of the next one."""
-    first, last = chosen.first, chosen.last
-    return {
+    numbers = {
         "sensor_id": chosen.sensor_id,
-        "first": first,
-        "last": last,
-        "from_ts": ceil_div(first, MICROSECONDS),
-        "until_ts": ceil_div(last, MICROSECONDS),
-        "skipped": -last,
-        "most": most if chosen.key is Key.TIME else min(most, last - first),
+        "first": chosen.first,
+        "last": chosen.last,
+        "most": most,
     }
+    if chosen.key is Key.TIME:
+        seconds = ceil_div(chosen.first, MICROSECONDS), ceil_div(chosen.last, MICROSECONDS)
+        return numbers | dict(zip(("from_ts", "until_ts"), seconds, strict=True))
+    if chosen.key is Key.POSITION:
+        until_ts, counted = edge_before(connection, chosen.sensor_id, -chosen.last)
+        numbers |= {"until_ts": until_ts, "counted": counted, "skipped": -chosen.last - counted}
+    return numbers | {"most": min(most, chosen.last - chosen.first)}
+
+
+def edge_before(connection: Connection, sensor_id: int, skipped: int) -> tuple[int, int]:
+    """A time that at most `skipped` of the newest measures are not before, and how many are not.
+
+    It is the start of a quarter hour, found by how many measures the cells have.
+    """
+    known = find_mark(connection, sensor_id)
+    numbers = {"sensor_id": sensor_id, "from_ts": known.built_ts, "until_ts": ALL}
+    until_ts, counted = known.built_ts, connection.execute(COUNT, numbers).scalar_one()
+    if known.form != FORM or counted > skipped:
+        return ALL, 0
+    from_ts = known.thinned_ts
+    for span_s in reversed(SPANS_S):
+        numbers |= {"span_s": span_s, "from_ts": from_ts, "until_ts": until_ts}
+        for from_ts, count in connection.execute(CELLS_BACKWARDS, numbers):
+            if counted + count > skipped:
+                break
+            until_ts, counted = from_ts, counted + count
+        else:
+            break
+    return until_ts, counted
 
 
 def ceil_div(number: int, divisor: int) -> int:

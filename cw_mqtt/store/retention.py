@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import whole
-from cw_mqtt.store.rollups import ALL, CHANGE_MARK, DAY_S, NEXT_TS, cell, find_mark, lock
+from cw_mqtt.store.rollups import CHANGE_MARKS, DAY_S, cell, find_mark, lock, next_ts
 from cw_mqtt.store.tables import measures, rollup_marks
 
 SPARE_DAYS = 2  # a clock that was ahead for up to a day has made as many days more
@@ -48,9 +48,8 @@ def _delete_of_sensor(
     connection: Connection, sensor_id: int, keep: timedelta, now_ts: int, max_gap_s: int
 ) -> int:
     found = find_mark(connection, sensor_id)
-    numbers = {"sensor_id": sensor_id, "from_ts": found.thinned_ts}
-    oldest_ts = connection.execute(NEXT_TS, numbers).scalar()
-    if oldest_ts is None or not found.holds(max_gap_s, ALL):
+    oldest_ts = next_ts(connection, sensor_id, found.thinned_ts)
+    if oldest_ts is None or not found.holds(max_gap_s):
         return 0
     until_ts = oldest_ts - oldest_ts % DAY_S + DAY_S
     whole_days = -(-keep // timedelta(days=1))
@@ -58,7 +57,7 @@ def _delete_of_sensor(
     first_kept_ts = connection.execute(NEWEST_DAY, asked).scalar()
     if first_kept_ts is None or until_ts > first_kept_ts:
         return 0
-    lock(connection, sensor_id)  # not before: it writes, and this is asked after each reading
-    connection.execute(CHANGE_MARK, {"of_sensor": sensor_id, "thinned_ts": until_ts})
+    lock(connection, [sensor_id], max_gap_s)  # not before: this is asked after each reading
+    connection.execute(CHANGE_MARKS, {"sensor_ids": [sensor_id], "thinned_ts": until_ts})
     last_kept_ts = until_ts - max_gap_s
     return connection.execute(REMOVE, {"sensor_id": sensor_id, "until_ts": last_kept_ts}).rowcount

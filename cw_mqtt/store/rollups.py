@@ -1,12 +1,14 @@
 """Rollups: what the measures of each quarter hour, hour and day (UTC) carry together.
 
-They are never added to: whoever changes measures has the cells around them computed anew from
+They are never added to: whoever changes measures that are in cells has these computed anew from
 the measures, in the same transaction. So a cell depends on the measures alone, and not on the
-way they came. A cell without measures has no row; there are none for the years before 1970.
+way they came. Measures of the quarter hour that is not over yet are in no cell; whoever adds up
+adds them himself. A cell without measures has no row; there are none for the years before 1970.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
+    bindparam,
     delete,
     func,
     insert,
@@ -24,25 +27,32 @@ from sqlalchemy import (
     update,
 )
 
-from cw_mqtt.model import Energy
 from cw_mqtt.store.carried import added_up, carried
-from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import NEWEST, OF_TIME, whole
-from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensor_slugs, sensors
+from cw_mqtt.store.engine import begin_writing, transaction
+from cw_mqtt.store.measures import WHOLE_ROWS, whole
+from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensors
 
 SPANS_S = (900, 3600, 86400)  # each a multiple of the one before
 QUARTER_S, DAY_S = SPANS_S[0], SPANS_S[-1]
 FORM = 1  # to be raised when cells come to mean something else: then all are computed anew
+FORGOTTEN = 0
 STEP_S = 32 * DAY_S
 ALL = 10**18  # later than any measure, and more than there are
 
-cell, mark = rollups.c, rollup_marks.c
+Period = tuple[int, int]  # the first and the last time
+
+cell, mark, measure = rollups.c, rollup_marks.c, measures.c
+
+
+def of_sensors(column: Any) -> Any:
+    """Whether a row is of one of the sensors that are meant."""
+    return column.in_(bindparam("sensor_ids", expanding=True))
 
 
 def cells_between(span_s: int, bounds_s: int) -> Any:
     """The cells of a span in the time that is computed, which is whole cells of `bounds_s`."""
     return (
-        (cell.sensor_id == whole("sensor_id"))
+        of_sensors(cell.sensor_id)
         & (cell.span_s == span_s)
         & (cell.start_ts >= whole(f"first_{bounds_s}"))
         & (cell.start_ts < whole(f"until_{bounds_s}"))
@@ -52,12 +62,17 @@ def cells_between(span_s: int, bounds_s: int) -> Any:
 def cells_of(span_s: int, ts: Any, sums: Any, chosen: Any) -> Select[Any]:
     """The cells of a span, computed from the `chosen` ones of `sums`, each of which is at `ts`."""
     start_ts = (ts - ts % span_s).label("start_ts")
-    cells = select(whole("sensor_id"), literal(span_s), start_ts, *added_up(sums))
-    return cells.where(chosen).group_by(start_ts)
+    cells = select(sums.sensor_id, literal(span_s), start_ts, *added_up(sums))
+    return cells.where(chosen).group_by(sums.sensor_id, start_ts)
 
 
 # built once: building a statement takes longer than running it
-each = carried(OF_TIME).c
+MEASURED = WHOLE_ROWS.add_columns(measure.sensor_id).where(
+    of_sensors(measure.sensor_id),
+    measure.timestamp >= whole("from_ts"),
+    measure.timestamp < whole("until_ts"),
+)
+each = carried(MEASURED, among=measure.sensor_id).c
 COMPUTED = {
     QUARTER_S: cells_of(
         QUARTER_S, each.timestamp, each, each.timestamp >= whole(f"first_{QUARTER_S}")
@@ -67,124 +82,150 @@ COMPUTED = {
     for finer_s, span_s in pairwise(SPANS_S)
 }
 STORED = {s: select(rollups).where(cells_between(s, s)) for s in SPANS_S}
-ADD = [insert(rollups).from_select(cell.keys(), cells) for cells in COMPUTED.values()]
+ADD = {s: insert(rollups).from_select(cell.keys(), cells) for s, cells in COMPUTED.items()}
 REMOVE = delete(rollups).where(or_(*(cells_between(s, s) for s in SPANS_S)))
-TOTAL = select(func.sum(cell.day_j), func.sum(cell.night_j)).where(
-    cell.sensor_id == whole("sensor_id"), cell.span_s == DAY_S
-)
 
-# not `sensor_id`, which would be a new value for the column
-THIS_MARK = mark.sensor_id == whole("of_sensor")
-MARK = select(rollup_marks).where(THIS_MARK)
-ADD_MARK = insert(rollup_marks)
-LOCK = update(rollup_marks).where(THIS_MARK).values(form=mark.form).returning(rollup_marks)
-CHANGE_MARK = update(rollup_marks).where(THIS_MARK)
-
-STORED_SUMS = (
-    select(sensor_slugs.c.slug, func.sum(cell.day_j + cell.night_j))
-    .join(sensor_slugs, sensor_slugs.c.sensor_id == cell.sensor_id)
-    .where(cell.span_s == DAY_S)
-    .group_by(sensor_slugs.c.slug)
+LAST_CELL_END = (
+    select(cell.start_ts + QUARTER_S)
+    .where(cell.sensor_id == mark.sensor_id, cell.span_s == QUARTER_S)
+    .order_by(cell.start_ts.desc())
+    .limit(1)
+    .scalar_subquery()
 )
+BUILT_TS = func.coalesce(LAST_CELL_END, mark.thinned_ts)
+OPEN_TS = (
+    select(measure.timestamp)
+    .where(measure.sensor_id == mark.sensor_id, measure.timestamp >= BUILT_TS)
+    .order_by(measure.timestamp)
+    .limit(1)
+    .scalar_subquery()
+)
+MARKS = select(rollup_marks, BUILT_TS, OPEN_TS).where(of_sensors(mark.sensor_id))
+LOCK = (
+    select(mark.sensor_id)
+    .where(of_sensors(mark.sensor_id))
+    .order_by(mark.sensor_id)
+    .with_for_update()
+)
+NEW_MARKS = select(sensors.c.id, literal(FORM), whole("max_gap_s"), literal(0)).where(
+    of_sensors(sensors.c.id), sensors.c.id.not_in(select(mark.sensor_id))
+)
+ADD_MARKS = insert(rollup_marks).from_select(mark.keys(), NEW_MARKS)
+CHANGE_MARKS = update(rollup_marks).where(of_sensors(mark.sensor_id))
 
 SENSORS = select(sensors.c.id).order_by(sensors.c.id)
-OF_SENSOR = measures.c.sensor_id == whole("sensor_id")
-NEXT_TS = select(func.min(measures.c.timestamp)).where(
-    OF_SENSOR, measures.c.timestamp >= whole("from_ts")
+OF_SENSOR = measure.sensor_id == whole("sensor_id")
+NEXT_TS = select(func.min(measure.timestamp)).where(
+    OF_SENSOR, measure.timestamp >= whole("from_ts")
 )
-NEWEST_TS = select(func.max(measures.c.timestamp)).where(OF_SENSOR)
+NEWEST_TS = select(func.max(measure.timestamp)).where(OF_SENSOR)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """How far a sensor's cells hold.
 
-    They have all measures before `built_ts`, with `max_gap_s` as the longest interval. Before
+    They were computed with `max_gap_s` as the longest interval, and have all measures before
+    `built_ts`, where the last of them ends; `open_ts` is the first measure after that. Before
     `thinned_ts`, the start of a day, the measures themselves are gone.
     """
 
     sensor_id: int
     form: int = FORM
     max_gap_s: int = 0
-    built_ts: int = 0
     thinned_ts: int = 0
+    built_ts: int = 0
+    open_ts: int | None = None
 
-    def holds(self, max_gap_s: int, until_ts: int) -> bool:
-        """Whether the cells before `until_ts` may be used."""
-        return (self.form, self.max_gap_s) == (FORM, max_gap_s) and until_ts <= self.built_ts
+    def holds(self, max_gap_s: int) -> bool:
+        """Whether the cells may be used."""
+        return (self.form, self.max_gap_s) == (FORM, max_gap_s)
 
 
 def find_mark(connection: Connection, sensor_id: int) -> Mark:
     """A sensor's mark; one that says nothing while there is none."""
-    row = connection.execute(MARK, {"of_sensor": sensor_id}).first()
+    row = connection.execute(MARKS, {"sensor_ids": [sensor_id]}).first()
     return Mark(*row) if row else Mark(sensor_id)
 
 
-def lock(connection: Connection, sensor_id: int) -> Mark:
-    """Keep all others from changing this sensor's cells until the transaction ends; its mark.
+def lock(connection: Connection, sensor_ids: Collection[int], max_gap_s: int) -> list[Mark]:
+    """Keep all others from changing these sensors' cells until the transaction ends; their marks.
 
-    Measures may be changed before: what others have changed is seen after it.
+    All are locked at once, in order; there are none of sensors that do not exist. Measures may be
+    changed before: what others have changed is seen after it.
     """
-    row = connection.execute(LOCK, {"of_sensor": sensor_id}).first()
-    if row is None:
-        row = connection.execute(ADD_MARK.returning(rollup_marks), asdict(Mark(sensor_id))).one()
-    return Mark(*row)
-
-
-def stored_energy(connection: Connection, sensor_id: int) -> Energy:
-    """What all measures of a sensor carry, once its cells are built, and its newest measure."""
-    of_sensor = {"sensor_id": sensor_id}
-    day_j, night_j = (joules or 0.0 for joules in connection.execute(TOTAL, of_sensor).one())
-    newest = connection.execute(NEWEST, of_sensor).first()
-    energy = Energy(total_j=day_j + night_j, day_j=day_j, night_j=night_j)
-    return replace(energy, last_ts=newest[0], last_power_w=newest[1]) if newest else energy
-
-
-def stored_sums(connection: Connection) -> dict[str, float]:
-    """The energy in J that all measures of each sensor carry, by slug."""
-    return dict(connection.execute(STORED_SUMS).all())
+    begin_writing(connection)
+    asked = {"sensor_ids": list(sensor_ids), "max_gap_s": max_gap_s}
+    if len(connection.execute(LOCK, asked).all()) < len(sensor_ids):
+        connection.execute(ADD_MARKS, asked)
+    return [Mark(*row) for row in connection.execute(MARKS, asked)]
 
 
 def refresh(
-    connection: Connection, found: Mark, first_ts: int, last_ts: int, max_gap_s: int
+    connection: Connection, changed: Mapping[int, Iterable[Period]], max_gap_s: int
 ) -> None:
-    """Compute the cells anew after measures from `first_ts` to `last_ts` came or went.
+    """Compute the cells anew after measures came or went; `changed` says when, for each sensor.
 
-    `found` is the sensor's mark, which `lock` gave. Cells whose measures are thinned out stay
-    as they are.
+    What is over by then gets its cells too. Those whose measures are thinned out stay as they
+    are. Cells that do not hold are left to `build`.
     """
-    first_ts = max(first_ts, found.thinned_ts)
-    compute(connection, found.sensor_id, first_ts, end_of_change(last_ts, max_gap_s), max_gap_s)
+    alike = defaultdict(list)
+    for found in lock(connection, changed, max_gap_s):
+        periods = list(changed[found.sensor_id]) if found.holds(max_gap_s) else []
+        # the measure after the last one carries something else now
+        times = [(first, min(last + max_gap_s + 1, found.built_ts)) for first, last in periods]
+        if periods and found.open_ts is not None:
+            over_ts = min(max(last for _, last in periods), found.open_ts + STEP_S)
+            times.append((found.open_ts, quarter_of(over_ts)))
+        for from_ts, until_ts in times:
+            quarters = quarter_of(max(from_ts, found.thinned_ts)), until_ts + -until_ts % QUARTER_S
+            alike[quarters].append(found.sensor_id)
+    for (from_ts, until_ts), sensor_ids in alike.items():
+        compute(connection, sensor_ids, from_ts, until_ts, max_gap_s)
 
 
-def end_of_change(last_ts: int, max_gap_s: int) -> int:
-    """Until when cells change with a measure: the one after it carries something else then."""
-    return last_ts + max_gap_s + 1
+def stretches(times: Sequence[int]) -> Iterator[Period]:
+    """The first and the last of times, in order, that have no day or more between them."""
+    first_ts = times[0]
+    for ts, next_ts in pairwise(times):
+        if next_ts - ts >= DAY_S:
+            yield first_ts, ts
+            first_ts = next_ts
+    yield first_ts, times[-1]
 
 
 def compute(
-    connection: Connection, sensor_id: int, first_ts: int, until_ts: int, max_gap_s: int
+    connection: Connection,
+    sensor_ids: Collection[int],
+    from_ts: int,
+    until_ts: int,
+    max_gap_s: int,
 ) -> None:
-    """Compute all cells that meet this time."""
-    if first_ts < until_ts:
-        bounds = bounds_of(sensor_id, first_ts, until_ts, max_gap_s)
-        for cells in (REMOVE, *ADD):
-            connection.execute(cells, bounds)
+    """Compute all cells of these sensors that meet a time, which is whole quarter hours."""
+    if from_ts < until_ts:
+        bounds = bounds_of(sensor_ids, from_ts, until_ts, max_gap_s)
+        for statement in (REMOVE, *ADD.values()):
+            connection.execute(statement, bounds)
 
 
-def bounds_of(sensor_id: int, first_ts: int, until_ts: int, max_gap_s: int) -> dict[str, int]:
-    """The parameters for all cells that meet a time."""
-    first = {f"first_{span_s}": first_ts - first_ts % span_s for span_s in SPANS_S}
-    until = {f"until_{span_s}": until_ts + -until_ts % span_s for span_s in SPANS_S}
+def bounds_of(
+    sensor_ids: Collection[int], from_ts: int, until_ts: int, max_gap_s: int
+) -> dict[str, Any]:
+    """The parameters for all cells that meet a time, which is whole quarter hours."""
     return {
-        "sensor_id": sensor_id,
+        "sensor_ids": list(sensor_ids),
         "max_gap_s": max_gap_s,
         # a measure before that adds nothing to the next one
-        "from_ts": first[f"first_{QUARTER_S}"] - max_gap_s,
-        "until_ts": until[f"until_{QUARTER_S}"],
-        **first,
-        **until,
+        "from_ts": from_ts - max_gap_s,
+        "until_ts": until_ts,
+        **{f"first_{span_s}": from_ts - from_ts % span_s for span_s in SPANS_S},
+        **{f"until_{span_s}": until_ts + -until_ts % span_s for span_s in SPANS_S},
     }
+
+
+def quarter_of(ts: int) -> int:
+    """When the quarter hour around an instant began."""
+    return ts - ts % QUARTER_S
 
 
 def build(engine: Engine, max_gap_s: int) -> Iterator[float]:
@@ -194,18 +235,22 @@ def build(engine: Engine, max_gap_s: int) -> Iterator[float]:
     """
 
     def step(connection: Connection, sensor_id: int, _from_ts: int) -> int:
-        found = lock(connection, sensor_id)
-        if not found.holds(max_gap_s, found.built_ts):
-            found = replace(found, form=FORM, max_gap_s=max_gap_s, built_ts=found.thinned_ts)
-        if found.built_ts == ALL:
+        (found,) = lock(connection, [sensor_id], max_gap_s)
+        if not found.holds(max_gap_s):
+            of_sensor = {"sensor_ids": [sensor_id]}
+            connection.execute(CHANGE_MARKS, of_sensor | {"form": FORM, "max_gap_s": max_gap_s})
+            all_cells = bounds_of([sensor_id], found.thinned_ts, ALL, max_gap_s)
+            connection.execute(REMOVE, all_cells)
+            (found,) = lock(connection, [sensor_id], max_gap_s)
+        if found.open_ts is None:
             return ALL
-        until_ts = end_of_step(connection, sensor_id, found.built_ts)
-        compute(connection, sensor_id, found.built_ts, until_ts, max_gap_s)
-        if until_ts == ALL and connection.dialect.name == "postgresql":
+        until_ts = found.open_ts - found.open_ts % DAY_S + STEP_S
+        newest_ts = connection.execute(NEWEST_TS, {"sensor_id": sensor_id}).scalar_one()
+        over_ts = min(until_ts, quarter_of(newest_ts))
+        compute(connection, [sensor_id], quarter_of(found.open_ts), over_ts, max_gap_s)
+        if over_ts - found.open_ts > DAY_S and connection.dialect.name == "postgresql":
             connection.execute(text("ANALYZE rollups"))  # or its first plans are bad
-        values = {"form": FORM, "max_gap_s": max_gap_s, "built_ts": until_ts}
-        connection.execute(CHANGE_MARK, {"of_sensor": sensor_id, **values})
-        return until_ts
+        return until_ts if until_ts == over_ts else ALL
 
     return walk(engine, step)
 
@@ -213,7 +258,7 @@ def build(engine: Engine, max_gap_s: int) -> Iterator[float]:
 def forget(engine: Engine) -> None:
     """Have `build` compute all cells anew."""
     with transaction(engine) as connection:
-        connection.execute(update(rollup_marks).values(built_ts=mark.thinned_ts))
+        connection.execute(update(rollup_marks).values(form=FORGOTTEN))
 
 
 def walk(engine: Engine, step: Callable[[Connection, int, int], int]) -> Iterator[float]:
@@ -234,13 +279,20 @@ def walk(engine: Engine, step: Callable[[Connection, int, int], int]) -> Iterato
 
 def end_of_step(connection: Connection, sensor_id: int, from_ts: int) -> int:
     """Until when a step goes that begins at the first measure from a time on."""
-    next_ts = connection.execute(NEXT_TS, {"sensor_id": sensor_id, "from_ts": from_ts}).scalar()
-    return ALL if next_ts is None else next_ts - next_ts % DAY_S + STEP_S
+    first_ts = next_ts(connection, sensor_id, from_ts)
+    return ALL if first_ts is None else first_ts - first_ts % DAY_S + STEP_S
+
+
+def next_ts(connection: Connection, sensor_id: int, from_ts: int) -> int | None:
+    """When a sensor's first measure from a time on is."""
+    parameters = {"sensor_id": sensor_id, "from_ts": from_ts}
+    found: int | None = connection.execute(NEXT_TS, parameters).scalar()
+    return found
 
 
 def share_before(connection: Connection, sensor_id: int, ts: int) -> float:
     """About which share of a sensor's measures is before a time."""
-    oldest_ts = connection.execute(NEXT_TS, {"sensor_id": sensor_id, "from_ts": 0}).scalar()
+    oldest_ts = next_ts(connection, sensor_id, 0)
     newest_ts = connection.execute(NEWEST_TS, {"sensor_id": sensor_id}).scalar()
     if oldest_ts is None or newest_ts is None or ts > newest_ts:
         return 1.0

@@ -7,14 +7,13 @@ from sqlalchemy import Connection, Delete, Table, bindparam, delete, func, inser
 
 from cw_mqtt.journal import STATE, Entry
 from cw_mqtt.model import Reading, SensorState
-from cw_mqtt.store.bulk import stretches
-from cw_mqtt.store.rollups import lock, refresh
+from cw_mqtt.store.measures import ADDED, measure_row
+from cw_mqtt.store.rollups import refresh, stretches
 from cw_mqtt.store.tables import bridge_states, measures, set_aside
 
 Ids = Mapping[str, int]  # of sensors, by slug
 
 # built once: building a statement takes longer than running it
-ADD_MEASURES = insert(measures)
 ADD_SET_ASIDE = insert(set_aside)
 ADD_STATES = insert(bridge_states)
 COPIES = select(bridge_states.c.sensor, bridge_states.c.state)
@@ -22,10 +21,10 @@ COPIES = select(bridge_states.c.sensor, bridge_states.c.state)
 
 def withdraw(table: Table) -> Delete:
     """Delete one row of a reading: of several that are alike, it does not matter which."""
-    row = table.alias().c
-    alike = [row[name] == bindparam(name) for name in ("sensor_id", "timestamp", "value")]
+    other = table.alias().c
+    alike = [other[name] == bindparam(name) for name in ("sensor_id", "timestamp", "value")]
     return delete(table).where(
-        table.c.id == select(func.max(row.id)).where(*alike).scalar_subquery()
+        table.c.id == select(func.max(other.id)).where(*alike).scalar_subquery()
     )
 
 
@@ -38,36 +37,29 @@ def add_entries(connection: Connection, entries: Sequence[Entry], ids: Ids, max_
     counting = [entry for entry in entries if entry.reading.verdict.counts]
     others = [entry for entry in entries if not entry.reading.verdict.counts]
     for statement, chosen, row_of in (
-        (ADD_MEASURES, [e for e in counting if not e.withdrawn], measure_row),
+        (ADDED, [e for e in counting if not e.withdrawn], row),
         (ADD_SET_ASIDE, [e for e in others if not e.withdrawn], set_aside_row),
-        (WITHDRAW_MEASURES, [e for e in counting if e.withdrawn], measure_row),
-        (WITHDRAW_SET_ASIDE, [e for e in others if e.withdrawn], measure_row),
+        (WITHDRAW_MEASURES, [e for e in counting if e.withdrawn], row),
+        (WITHDRAW_SET_ASIDE, [e for e in others if e.withdrawn], row),
     ):
         if chosen:
             connection.execute(statement, [row_of(e.reading, ids) for e in chosen])
     times: dict[int, list[int]] = defaultdict(list)
     for entry in counting:
         times[ids[entry.reading.sensor]].append(entry.reading.ts)
-    for sensor_id in sorted(times):  # everybody locks them in this order
-        found = lock(connection, sensor_id)
-        for first_ts, last_ts in stretches(sorted(times[sensor_id])):
-            refresh(connection, found, first_ts, last_ts, max_gap_s)
+    changed = {sensor_id: list(stretches(sorted(ts))) for sensor_id, ts in times.items()}
+    refresh(connection, changed, max_gap_s)
 
 
-def measure_row(reading: Reading, ids: Ids) -> dict[str, float]:
+def row(reading: Reading, ids: Ids) -> dict[str, float]:
     """A reading as the columns of `measures`."""
-    return {
-        "sensor_id": ids[reading.sensor],
-        "value": reading.power_w,
-        "timestamp": reading.ts,
-        "night_rate": int(reading.night),
-    }
+    return measure_row(ids[reading.sensor], reading.ts, reading.power_w, night=reading.night)
 
 
 def set_aside_row(reading: Reading, ids: Ids) -> dict[str, float | str]:
     """A reading as the columns of `set_aside`."""
     return {
-        **measure_row(reading, ids),
+        **row(reading, ids),
         "voltage_v": reading.voltage_v,
         "battery_mv": reading.battery_mv,
         "reason": str(reading.verdict),

@@ -150,7 +150,6 @@ rollup_marks = Table(
     sensor_column(primary_key=True),
     Column("form", Integer, nullable=False),
     Column("max_gap_s", BigInteger, nullable=False),
-    Column("built_ts", BigInteger, nullable=False),
     Column("thinned_ts", BigInteger, nullable=False),
 )
 

@@ -14,12 +14,13 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
-from cw_mqtt.store.engine import first_line, place, transaction
+from cw_mqtt.store.engine import first_line, place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests
 from cw_mqtt.store.positions import Position, advance, first_unknown, note_runs, take_up
 from cw_mqtt.store.providers import write_providers
+from cw_mqtt.store.ranges import stored_energy, stored_sums
 from cw_mqtt.store.retention import delete_oldest_day
-from cw_mqtt.store.rollups import build, stored_energy, stored_sums
+from cw_mqtt.store.rollups import build
 from cw_mqtt.store.rows import Ids, add_entries, copied_states, copy_states
 from cw_mqtt.store.schema import HEAD, bring_up_to_date
 from cw_mqtt.store.sensors import link_sensors
@@ -194,13 +195,12 @@ class DatabaseWriter:
     def _known_states(self) -> dict[str, SensorState]:
         """The copies of the states; without one, what the measures of a new sensor carry."""
         states = self._journal.states()
-        with transaction(self._engine) as connection:
+        with snapshot(self._engine) as connection:
             known = copied_states(connection)
             for slug in self._names.keys() - known:
                 if not (slug in states and states[slug].energy.loaded):
-                    known[slug] = SensorState(
-                        slug, energy=stored_energy(connection, self._ids[slug])
-                    )
+                    measured = stored_energy(connection, self._ids[slug], self._max_gap_s)
+                    known[slug] = SensorState(slug, energy=measured)
         return known
 
     def _store_batch(self) -> bool:
@@ -284,8 +284,8 @@ class DatabaseWriter:
 
     def _look(self) -> None:
         """See what others have changed; notice a database that went away while no reading came."""
-        with transaction(self._engine) as connection:
-            sums_j = stored_sums(connection)
+        with snapshot(self._engine) as connection:
+            sums_j = stored_sums(connection, self._max_gap_s)
         for slug in self._names.keys() & self._stored:
             energy = self._stored[slug].energy
             kwh = (sums_j.get(slug, 0.0) - (energy.total_j - energy.start_j)) / JOULES_PER_KWH

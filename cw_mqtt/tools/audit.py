@@ -22,10 +22,12 @@ def check_rollups(engine: Engine, max_gap_s: int, wrong: list[Cell]) -> Iterator
     """Compare all cells with the measures; adds to `wrong`, and yields the share done."""
 
     def step(connection: Connection, sensor_id: int, from_ts: int) -> int:
-        from_ts = max(from_ts, lock(connection, sensor_id).thinned_ts)
+        (found,) = lock(connection, [sensor_id], max_gap_s)
+        from_ts = max(from_ts, found.thinned_ts)
         until_ts = end_of_step(connection, sensor_id, from_ts)
-        bounds = bounds_of(sensor_id, from_ts, until_ts, max_gap_s)
-        rows = connection.execute(IN_ORDER, bounds).all()
+        bounds = bounds_of([sensor_id], from_ts, until_ts, max_gap_s)
+        in_cells = {"sensor_id": sensor_id, "until_ts": min(until_ts, found.built_ts)}
+        rows = connection.execute(IN_ORDER, bounds | in_cells).all()
         for span_s in SPANS_S:
             stored = {row.start_ts: row[3:] for row in connection.execute(STORED[span_s], bounds)}
             computed = cells(rows, max_gap_s, span_s, bounds[f"first_{span_s}"])

@@ -15,7 +15,7 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import LAST_TS, STEPS, period_edges, period_start
 from cw_mqtt.measure.tariff import cost, price_changes
 from cw_mqtt.model import EnergySum, iso_utc
-from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.engine import snapshot
 from cw_mqtt.store.history import Period, sensor_ids, stream, sums_between, times
 from cw_mqtt.store.measures import UNKNOWN
 
@@ -47,7 +47,7 @@ def export(engine: Engine, settings: Settings, wanted: Wanted, form: str, output
 
     Raises `UsageError` for an unknown sensor, `ResourceAwayError` while sums are computed anew.
     """
-    with transaction(engine) as connection:
+    with snapshot(engine) as connection:
         ids = chosen_sensors(sensor_ids(connection), wanted.names)
         exporter = Exporter(connection, settings, wanted)
         write = row_writer(form, exporter.columns, output)

@@ -136,7 +136,7 @@ def store(connection: Connection, found: Iterable[Found], report: Report, max_ga
     for each in found:
         by_sensor.setdefault(each.sensor_id, []).append(each)
     for sensor_id in sorted(by_sensor):  # everybody locks them in this order
-        mark = lock(connection, sensor_id)
+        (mark,) = lock(connection, [sensor_id], max_gap_s)
         points = {}
         for each in by_sensor[sensor_id]:
             if each.ts < mark.thinned_ts:
@@ -144,7 +144,7 @@ def store(connection: Connection, found: Iterable[Found], report: Report, max_ga
             else:
                 points[each.ts, each.power_w] = each.night
                 report.already_there += 1
-        added = add_missing(connection, mark, points, max_gap_s)
+        added = add_missing(connection, sensor_id, points, max_gap_s)
         report.added += added
         report.already_there -= added
 

@@ -68,7 +68,7 @@ def test_measures_are_streamed_in_order_of_time_then_id(home: Home) -> None:
 
 def test_thinned_out_measures_are_counted_in_the_times_of_a_sensor(measured: Home) -> None:
     newest = reading(4 * 86400)
-    measured.hear(reading(3 * 86400), newest)
+    measured.hear(reading(3 * 86400), reading(4 * 86400 - 900), newest)
     measured.store()
 
     delete_oldest_day(measured.engine, timedelta(0), newest.ts, MAX_GAP_S)
