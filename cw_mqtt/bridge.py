@@ -25,6 +25,7 @@ from cw_mqtt.decode.verify import Ruling, judge
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.keys import fingerprint
 from cw_mqtt.measure.energy import add_measure, never_less, start_from
 from cw_mqtt.measure.tariff import is_night, price_per_kwh
 from cw_mqtt.model import (
@@ -120,9 +121,10 @@ class Bridge:
         self._dating = Dating(
             journal, health, lambda ts: is_night(ts, settings), clocks or Clocks()
         )
-        for slug in self._sensors:
+        for slug, sensor in self._sensors.items():
             if slug not in journal.states():
-                journal.commit([SensorState(slug)])
+                identity = fingerprint(sensor.key.get_secret_value())
+                journal.commit([SensorState(slug, identity=identity)])
         health.ask("sensors", answer=self._report_sensors)
         health.ask("journal", "queue", answer=self._chunks.qsize)
 
@@ -152,8 +154,8 @@ class Bridge:
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Work through the chunks until `stopping` is set and none is left.
 
-        A sensor new to this journal waits a moment for the database to tell its total, so that
-        its first reading joins what was before; should the database be away, it goes on alone.
+        The database has a moment to tell the totals, so that the first reading joins what was
+        before; should it be away, the bridge goes on alone.
         """
         self._totals_loaded.wait(TOTALS_WITHIN_S)
         self.process(())  # what the journal has refused before
@@ -250,6 +252,7 @@ class Bridge:
         for state in joined:
             self._say_where_it_began(state)
         self._totals_loaded.set()
+        self._journal.ring()
 
     def _say_where_it_began(self, state: SensorState) -> None:
         start_kwh = self._sensors[state.sensor].start_kwh
@@ -283,21 +286,21 @@ class Bridge:
                     sums[slug] = self._counted(sums[slug], reading)
         return seq
 
-    def announce_total(self, slug: str, retained_kwh: float | None) -> None:
-        """Note that a total is published from now on, raised to what subscribers last saw."""
+    def lift_total(self, slug: str, published: Energy) -> None:
+        """Lift a sensor's sums to what subscribers were told before, where they are lower."""
 
-        def announce(state: SensorState) -> SensorState:
-            least = Energy(total_j=(retained_kwh or 0.0) * JOULES_PER_KWH)
-            energy = never_less(state.energy, least)
-            if energy != state.energy:
+        def lift(state: SensorState) -> SensorState:
+            energy = never_less(state.energy, published)
+            if energy.total_j > state.energy.total_j:
                 log.warning(
-                    "%s: the broker holds a higher total, %.3f kWh; going on from it",
+                    "%s: the broker has been told of %.3f kWh; going on from there, not from %.3f",
                     slug,
                     energy.total_kwh,
+                    state.energy.total_kwh,
                 )
-            return replace(state, energy=replace(energy, published=True))
+            return replace(state, energy=energy)
 
-        self._journal.update(slug, announce)
+        self._journal.update(slug, lift)
 
     def _next_chunks(self, stopping: threading.Event) -> list[Chunk | None]:
         """Wait for a chunk and take what else is there; empty when stopping and nothing is."""
@@ -434,6 +437,8 @@ def join(
     The chain is that of whoever has heard the sensor last.
     """
     known = known or state
+    if not state.energy.loaded:
+        state = replace(state, identity=known.identity or state.identity)
     energy = never_less(never_less(sums or state.energy, state.energy), known.energy)
     started = start_from(energy, start_kwh * JOULES_PER_KWH)
     state = replace(state, energy=replace(started, loaded=True))

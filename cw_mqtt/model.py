@@ -148,8 +148,7 @@ class Energy:
     what was counted in each tariff, `cost` what it cost, in the currency of the settings, each
     measure at the price of its own day and tariff. `loaded` is false until the database was
     asked what it knows of this sensor; until then the sums are incomplete and must not be shown
-    to anybody. `published` says that a total from this journal has been published, so that the
-    broker's retained one is no longer needed.
+    to anybody.
     """
 
     start_j: float = 0.0
@@ -159,7 +158,6 @@ class Energy:
     last_ts: int | None = None
     last_power_w: float = 0.0
     loaded: bool = False
-    published: bool = False
     cost: float = 0.0
 
     @property
@@ -174,7 +172,8 @@ class SensorState:
 
     `latest` is the newest reading that counts; `seen_ts` is when a proven packet was last heard,
     settling ones too; `verdicts` counts what was heard, by verdict. `previous_key`: the sensor
-    still uses a key from which it is being moved away.
+    still uses a key from which it is being moved away. `identity` tells it from other sensors
+    that had its slug: the fingerprint of the first key it had here.
     """
 
     sensor: str
@@ -183,6 +182,7 @@ class SensorState:
     latest: Reading | None = None
     seen_ts: float | None = None
     previous_key: bool = False
+    identity: str = ""
     verdicts: Mapping[Verdict, int] = field(default_factory=dict)
 
 

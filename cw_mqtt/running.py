@@ -167,7 +167,8 @@ def make_publisher(
         journal=journal,
         health=health,
         events=events,
-        announce_total=bridge.announce_total,
+        lift_total=bridge.lift_total,
+        knows_totals=lambda: bridge.knows_totals,
         bridge_info=lambda: {
             "started": health.started,
             "database": "postgresql" if settings.database.url else "sqlite",

@@ -355,19 +355,29 @@ def test_what_the_database_knows_less_of_changes_nothing(start):
 def test_a_total_is_raised_to_what_subscribers_last_saw(start, caplog):
     running = start().loaded()
 
-    running.bridge.announce_total("main", 12.5)
+    running.bridge.lift_total("main", Energy(total_j=12.5 * JOULES_PER_KWH, cost=3.0))
 
     assert running.state.energy.total_kwh == 12.5
-    assert running.state.energy.published
-    assert "higher total" in caplog.text
+    assert running.state.energy.cost == 3
+    assert "going on from there" in caplog.text
 
 
 def test_a_lower_retained_total_changes_nothing(start):
     running = start(sensors=[{**SENSOR, "start_kwh": 20}]).loaded()
 
-    running.bridge.announce_total("main", 12.5)
+    running.bridge.lift_total("main", Energy(total_j=12.5 * JOULES_PER_KWH))
 
     assert running.state.energy.total_kwh == 20
+
+
+def test_a_sensor_keeps_the_identity_of_its_first_key(start):
+    first = start().state.identity
+    running = start("lost", sensors=[{**SENSOR, "key": OTHER_KEY.hex()}])
+    assert running.state.identity != first
+
+    running.bridge.load({"main": SensorState("main", identity=first)}, 0)
+
+    assert running.state.identity == first
 
 
 def test_serve_works_through_everything_and_ends(start):

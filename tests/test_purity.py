@@ -30,6 +30,7 @@ PURE = (
     "cw_mqtt/publish/requests.py",
     "cw_mqtt/publish/retelling.py",
     "cw_mqtt/publish/topics.py",
+    "cw_mqtt/publish/totals.py",
     "cw_mqtt/publish/discovery.py",
 )
 ALLOWED = (
@@ -67,6 +68,7 @@ ALLOWED = (
     "statistics",
     "struct",
     "typing",
+    "unicodedata",
     "zoneinfo.ZoneInfo",
 )
 # Reached without an import, or through one that is allowed.

@@ -1,12 +1,17 @@
 """The entities that Home Assistant shows of each sensor and of the bridge. Pure.
 
-Ids are made of the installation and the sensor's slug, never of a name that may change.
+Ids are made of the installation and the sensor's slug, never of a name that may change. What
+Home Assistant makes of names, and of proposed ids, has the base topic in it where that is not the
+plain one: two bridges would propose the same ones, and Home Assistant then adds a number to
+whichever comes later.
 What each key and device class may be is checked against `tests/data/homeassistant.json`.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.model import Verdict
@@ -16,6 +21,7 @@ from cw_mqtt.publish.topics import OFFLINE, ONLINE, Topics
 Component = Mapping[str, Any]
 
 ORIGIN, MANUFACTURER = "cw-mqtt", "CitizenWatt"
+PLAIN_BASE = "citizenwatt"  # the default of the settings
 DIAGNOSTIC = {"entity_category": "diagnostic"}
 CONNECTIVITY = {
     "platform": "binary_sensor",
@@ -135,7 +141,8 @@ class Entities:
             },
             "restart": {**RESTART, "command_topic": self.topics.request("restart"), **there},
         }
-        about = {"name": "CitizenWatt bridge", "model": "cw-mqtt", "sw_version": self.version}
+        name = self._distinct("CitizenWatt bridge")
+        about = {"name": name, "model": "cw-mqtt", "sw_version": self.version}
         return self._device("bridge", about, {}, components, () if self.restart else ("restart",))
 
     def sensor(self, sensor: SensorSettings) -> Device:
@@ -161,12 +168,23 @@ class Entities:
             "overload": {"state_topic": state, **OVERLOAD, **of_both},
         }
         about = {
-            "name": sensor.name,
+            "name": self._distinct(sensor.name),
             "model": "CitizenWatt sensor",
             "via_device": f"{self.installation}_bridge",
         }
         shared = {"availability": [bridge]}
         return self._device(sensor.slug, about, shared, components, self._not_in_contract())
+
+    def _distinct(self, name: str) -> str:
+        """A device's name that no bridge with another base topic gives to one of its own."""
+        return name if self.topics.base == PLAIN_BASE else f"{name} ({self.topics.base})"
+
+    @property
+    def _prefix(self) -> str:
+        """The base topic in the characters of an entity id."""
+        plain = normalize("NFKD", self.topics.base.lower())
+        words = re.findall("[a-z0-9]+", re.sub("[^\x00-\x7f]", "", plain))
+        return "_".join(words) or f"{PLAIN_BASE}_{self.installation}"
 
     def _not_in_contract(self) -> set[str]:
         there = {
@@ -204,7 +222,7 @@ class Entities:
         platform = component.get("platform", "sensor")
         if quantity in absent:
             return {"platform": platform}
-        entity_id = f"citizenwatt_{owner}_{quantity}".replace("-", "_")
+        entity_id = f"{self._prefix}_{owner}_{quantity}".replace("-", "_")
         return {
             "platform": platform,
             "unique_id": f"{self.installation}_{owner}_{quantity}",

@@ -14,11 +14,13 @@ class SensorPublisher:
     """Turns a sensor's state into the messages that are due.
 
     Remembers what was published: on this connection, so that only changes are published, and
-    ever, so that the energy total never falls and a return is told once.
+    ever, so that the energy total never falls and a return is told once. No total is published
+    before it is `joined` to what was published in earlier lives.
     """
 
     def __init__(self, settings: SensorSettings, topics: Topics, contract: Contract) -> None:
         self.slug = settings.slug
+        self.joined = False
         self._settings = settings
         self._topics = topics
         self._contract = contract
@@ -84,7 +86,7 @@ class SensorPublisher:
 
     def _total_kwh(self, energy: Energy) -> float | None:
         """The total to publish; None until it is complete and joined to earlier ones."""
-        if not (energy.loaded and energy.published):
+        if not (energy.loaded and self.joined):
             return None
         kwh = round(energy.total_kwh, 3)
         fallen = kwh < self._highest_kwh

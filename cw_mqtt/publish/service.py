@@ -14,19 +14,19 @@ from cw_mqtt.config.settings import MqttSettings, Settings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Event
+from cw_mqtt.model import Energy, Event, SensorState
 from cw_mqtt.publish.client import TICK_S, Connection
 from cw_mqtt.publish.connecting import connect
 from cw_mqtt.publish.discovery import MIGRATE, discovery_first
 from cw_mqtt.publish.identity import Identity
-from cw_mqtt.publish.kept import read_back
+from cw_mqtt.publish.kept import kept, read_back
 from cw_mqtt.publish.limits import Protocol, Suspicion
 from cw_mqtt.publish.network import NetworkBell
 from cw_mqtt.publish.requests import Received, Requests
 from cw_mqtt.publish.retelling import Retelling
 from cw_mqtt.publish.telling import Telling
-from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics, cleared
-from cw_mqtt.publish.totals import retained_totals
+from cw_mqtt.publish.topics import HEALTH_EVERY_S, OFFLINE, ONLINE, Message, Topics, cleared
+from cw_mqtt.publish.totals import Retained, installation_in, topics_of_totals
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ SHORT_LIFE_S = 10.0
 class MqttPublisher:
     """Publishes the sensors' current state; a service for a stage.
 
-    `announce_total(slug, retained_kwh)` must commit that a total is published from now on,
-    raised to the one that the broker still holds. `events` is emptied. `bridge_info` adds to
+    `lift_total` must commit that a sensor's sums are no less than these; `knows_totals` says
+    whether the database was asked for them. `events` is emptied. `bridge_info` adds to
     the topic `bridge/info`. `actions` are what requests may do besides publishing discovery
     again, by verb; they run in the stage's thread. `birth_pause_s` is the range of the random
-    wait after Home Assistant has started, so that not all bridges answer at once. A journal that
-    does not know its totals has `totals_within_s` to learn them, and its installation, from the
-    database.
+    wait after Home Assistant has started, so that not all bridges answer at once. The database
+    has `totals_within_s` to tell the totals, and a new journal its installation. Another bridge
+    under the base topic counts as gone when nothing came from it for `gone_after_s`.
     """
 
     name = "mqtt"
@@ -58,23 +58,27 @@ class MqttPublisher:
         journal: Journal,
         health: Health,
         events: deque[Event],
-        announce_total: Callable[[str, float | None], None],
+        lift_total: Callable[[str, Energy], None],
+        knows_totals: Callable[[], bool],
         bridge_info: Callable[[], Mapping[str, Any]],
         actions: Mapping[str, Callable[[], None]],
         clock: Callable[[], float] = time.time,
         birth_pause_s: tuple[float, float] = (1.0, 10.0),
         totals_within_s: float = 5.0,
+        gone_after_s: float = 2.5 * HEALTH_EVERY_S,
     ) -> None:
         self._mqtt = mqtt
         self._settings = settings
         self._journal = journal
         self._health = health
-        self._announce_total = announce_total
+        self._lift_total = lift_total
+        self._knows_totals = knows_totals
         self._bridge_info = bridge_info
         self._actions = {"discovery/republish": self._republish, **actions}
         self._questions = {"health_check": health.report}
         self._birth_pause_s = birth_pause_s
         self._totals_within_s = totals_within_s
+        self._gone_after_s = gone_after_s
         self._topics = Topics(mqtt.base_topic)
         self._telling = Telling(settings, self._topics, journal, health, events, clock)
         self._bell = NetworkBell()
@@ -85,6 +89,10 @@ class MqttPublisher:
         self._suspicion = Suspicion()
         self._health_at_s = 0.0
         self._retelling = Retelling()
+        self._retained: Retained | None = None  # from before the first connection
+        self._names: set[str] = set()  # of this installation, which may have learned another
+        self._other: str | None = None
+        self._gone: set[str] = set()
         health.ask(self.name, answer=self._figures)
 
     def wake(self) -> None:
@@ -102,12 +110,16 @@ class MqttPublisher:
         """
         self._wait_for_totals(stopping)
         while not stopping.is_set():
-            self._serve_installation(self._journal.installation, stopping, works)
+            other, self._other = self._other, None
+            if other:
+                self._wait_until_gone(other, stopping)
+            else:
+                self._serve_installation(self._journal.installation, stopping, works)
 
     def _wait_for_totals(self, stopping: threading.Event) -> None:
-        """A new journal does not know yet under which name Home Assistant knows this bridge."""
+        """The database may know more, and under which name Home Assistant knows this bridge."""
         deadline_s = time.monotonic() + self._totals_within_s
-        while not stopping.is_set() and self._telling.unloaded():
+        while not (stopping.is_set() or self._knows_totals()):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return
@@ -123,10 +135,12 @@ class MqttPublisher:
         self._connection, self._protocol = connection, connection.protocol
         connected_at_s = time.monotonic()
         try:
+            self._look_around(connection, installation)
             identity = self._identity(installation, connection)
             self._journal.note_retained(identity.retained)
             self._greet(connection, identity)
             works()
+            self._gone.clear()
             self._suspicion.dispelled()
             connection.limits = replace(connection.limits, slowly=False)
             # at a start the other stages are not there yet: health says so only for a moment
@@ -149,8 +163,9 @@ class MqttPublisher:
         """Tell everything in the order that shows subscribers nothing half done."""
         verbs = ["#"] if connection.limits.wildcards else [*self._questions, *self._actions]
         requests = map(self._topics.request, verbs)
-        connection.subscribe([self._mqtt.discovery.birth_topic, *requests])
-        self._take_over_totals(connection)
+        info = self._topics.bridge("info")
+        connection.subscribe([self._mqtt.discovery.birth_topic, info, *requests])
+        self._telling.join_totals(self._join_total)
         self._hand_over_discovery(connection, identity)
         connection.publish(self._info(connection))
         publish_all(connection, self._telling.everything())
@@ -176,7 +191,7 @@ class MqttPublisher:
         """Whatever is due now."""
         while connection.received:
             self._take(connection, identity, connection.received.popleft())
-        self._take_over_totals(connection)
+        self._telling.join_totals(self._join_total)
         publish_all(connection, self._telling.due())
         if not connection.behind:
             for message in self._telling.happened():
@@ -205,7 +220,8 @@ class MqttPublisher:
         told first, so that it keeps their history and their users' changes. Of those that end,
         discovery is cleared before the values: an entity still there cannot read an empty value.
         """
-        ghosts = sorted(self._journal.retained_topics() - identity.retained, key=discovery_first)
+        unused = self._journal.retained_topics() - identity.retained
+        ghosts = sorted(unused - self._others(connection, unused), key=discovery_first)
         moving = [topic for topic in ghosts if topic in identity.handed_over]
         publish_all(connection, (Message(topic, MIGRATE, 1, retain=True) for topic in moving))
         connection.settle()
@@ -216,18 +232,94 @@ class MqttPublisher:
         # what the broker did not let us clear is tried again on the next connection
         self._journal.note_retained((), set(ghosts) - connection.refused.keys())
 
-    def _take_over_totals(self, connection: Connection) -> None:
-        """For totals that this journal has never published, ask the broker for earlier ones.
+    def _others(self, connection: Connection, topics: set[str]) -> set[str]:
+        """Those below an earlier base topic that another bridge has now; they are forgotten."""
+        infos = {topic for topic in topics if topic.endswith("/bridge/info")}
+        found = kept(connection, infos) if infos else {}
+        names = {topic: installation_in(info) for topic, info in found.items()}
+        bases = tuple(
+            topic.removesuffix("bridge/info")
+            for topic, name in names.items()
+            if name is not None and name not in self._names
+        )
+        others = {topic for topic in topics if topic.startswith(bases)}
+        self._journal.note_retained((), others)
+        return others
 
-        A journal that was lost and rebuilt may know less than subscribers were told.
+    def _look_around(self, connection: Connection, installation: str) -> None:
+        """See what the broker keeps, before any of it is replaced.
+
+        Raises `ResourceAwayError` where another bridge is at work, and leaves no trace.
         """
-        if slugs := self._telling.never_published():
-            for topic, kwh in retained_totals(connection, slugs.keys()).items():
-                self._announce_total(slugs[topic], kwh)
+        topics = {self._topics.bridge("info"), self._topics.bridge("state")}
+        if self._retained is None:
+            topics |= topics_of_totals(self._topics, [s.slug for s in self._settings.sensors])
+        found = Retained(self._topics, kept(connection, topics))
+        self._names.add(installation)
+        other = found.installation_online()
+        if other and other not in self._names | self._gone:
+            self._make_way(connection, other)
+        self._retained = self._retained or found
+
+    def _make_way(self, connection: Connection, other: str) -> None:
+        connection.say_goodbye()  # or the broker would send our will
+        self._other = other
+        raise ResourceAwayError(
+            f"another bridge, installation {other}, publishes under {self._mqtt.base_topic}/ too; "
+            "this one does not until that is gone: stop one of the two, or give it another "
+            "mqtt.base_topic in its config.yaml"
+        )
+
+    def _wait_until_gone(self, other: str, stopping: threading.Event) -> None:
+        """Listen, and publish nothing, until another bridge has been silent or offline for long.
+
+        A while also when it says goodbye: it may just be starting again.
+        """
+        connection = connect(
+            self._mqtt, f"cw-{self._journal.installation}", None, self._bell, self._protocol
+        )
+        try:
+            connection.subscribe([self._topics.bridge("state"), self._topics.bridge("health")])
+            heard_s = time.monotonic()
+            while not stopping.is_set() and time.monotonic() - heard_s < self._gone_after_s:
+                connection.work(min(TICK_S, self._gone_after_s))
+                while connection.received:
+                    received = connection.received.popleft()
+                    if not received.retained and received.payload != OFFLINE:
+                        heard_s = time.monotonic()
+            self._gone.add(other)
+            connection.say_goodbye()
+        finally:
+            connection.close()
+
+    def _meet(self, connection: Connection, info: Received) -> None:
+        """Another bridge that has just come too: the one whose name comes later makes way."""
+        other = installation_in(info.payload)
+        if info.retained or other is None or other in self._names:
+            return
+        if other < self._journal.installation:
+            self._make_way(connection, other)
+        connection.publish(self._info(connection))
+        self._say_alive(connection)
+
+    def _join_total(self, state: SensorState) -> None:
+        """Lift a total to what this sensor has published in an earlier life."""
+        if self._retained is None:
+            return
+        if published := self._retained.total(self._journal.installation, state):
+            self._lift_total(state.sensor, published)
+        elif self._retained.has_total(state.sensor):
+            log.warning(
+                "%s: the broker keeps a total that this sensor of this installation has not "
+                "published; it is replaced, and not gone on from",
+                state.sensor,
+            )
 
     def _take(self, connection: Connection, identity: Identity, received: Received) -> None:
-        """Home Assistant's birth, or a request."""
-        if received.topic.startswith(self._topics.request("")):
+        """Home Assistant's birth, another bridge, or a request."""
+        if received.topic == self._topics.bridge("info"):
+            self._meet(connection, received)
+        elif received.topic.startswith(self._topics.request("")):
             self._answer(connection, identity, received)
         elif received.topic == self._mqtt.discovery.birth_topic and received.payload == ONLINE:
             pause_s = random.uniform(*self._birth_pause_s)  # noqa: S311 - no secret

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cw_mqtt.config.settings import Settings
@@ -14,7 +14,7 @@ from cw_mqtt.publish.sensor import SensorPublisher
 from cw_mqtt.publish.topics import SENSOR_VALUES, Message, Topics
 from cw_mqtt.publish.vitals import Vitals
 
-ORDER = (*SENSOR_VALUES, "event")
+ORDER = (*SENSOR_VALUES, "event", "totals")
 
 
 class Telling:
@@ -35,11 +35,13 @@ class Telling:
         self._events = events
         self._clock = clock
         self._vitals = Vitals()
+        self._owner: Message | None = None
         contract = Contract(settings)
         self._sensors = [SensorPublisher(sensor, topics, contract) for sensor in settings.sensors]
 
     def everything(self) -> list[Message]:
         """Every value of every sensor: all totals first, availability last."""
+        self._owner = None
         for sensor in self._sensors:
             sensor.forget()
         return sorted(self.due(), key=lambda each: ORDER.index(each.topic.rpartition("/")[2]))
@@ -47,13 +49,20 @@ class Telling:
     def due(self) -> list[Message]:
         """What of the sensors has changed since it was told."""
         states, now_ts = self._journal.states(), self._clock()
-        return [
+        messages = [
             message
             for sensor in self._sensors
             for message in sensor.messages(
                 states.get(sensor.slug, SensorState(sensor.slug)), now_ts
             )
         ]
+        if all(sensor.joined for sensor in self._sensors):
+            identities = {sensor.slug: states[sensor.slug].identity for sensor in self._sensors}
+            owner = self._topics.bridge_totals(self._journal.installation, identities)
+            if owner != self._owner:
+                messages.append(owner)
+                self._owner = owner
+        return messages
 
     def happened(self) -> Iterator[Message]:
         """The events since the last call; one that is not taken stays."""
@@ -70,23 +79,14 @@ class Telling:
             self._topics.bridge_state(online=True),
         ]
 
-    def unloaded(self) -> bool:
-        """Whether the database has yet to tell a total."""
+    def join_totals(self, join: Callable[[SensorState], None]) -> None:
+        """Have each total that is whole joined to earlier ones; from then on it is told."""
         states = self._journal.states()
-        return not all(
-            (state := states.get(sensor.slug)) and state.energy.loaded for sensor in self._sensors
-        )
-
-    def never_published(self) -> Mapping[str, str]:
-        """The sensors whose total this journal has never published, by its topic."""
-        states = self._journal.states()
-        return {
-            self._topics.sensor(sensor.slug, "energy"): sensor.slug
-            for sensor in self._sensors
-            if (state := states.get(sensor.slug))
-            and state.energy.loaded
-            and not state.energy.published
-        }
+        for sensor in self._sensors:
+            state = states.get(sensor.slug)
+            if state and state.energy.loaded and not sensor.joined:
+                join(state)
+                sensor.joined = True
 
     def info(self, **values: Any) -> Message:
         """What the bridge is: `values`, and which sensors it has."""

@@ -15,7 +15,7 @@ from cw_mqtt.model import Event, Reading, SensorState, iso_utc
 from cw_mqtt.publish.contract import Contract
 
 ONLINE, OFFLINE = "online", "offline"
-BRIDGE_DOCUMENTS = ("state", "info", "health")
+BRIDGE_DOCUMENTS = ("state", "info", "health", "totals")
 SENSOR_VALUES = ("energy", "state", "power", "availability")  # in the order told on connecting
 
 NOMINAL_INTERVAL_S = 8.192  # the sensor's watchdog timer, until its true period was observed
@@ -50,7 +50,7 @@ class Topics:
     base: str
 
     def bridge(self, document: str) -> str:
-        """A topic of the bridge itself: state, info, health or event."""
+        """A topic of the bridge itself: state, info, health, totals or event."""
         return f"{self.base}/bridge/{document}"
 
     def sensor(self, slug: str, value: str) -> str:
@@ -77,6 +77,11 @@ class Topics:
     def bridge_info(self, info: Mapping[str, Any]) -> Message:
         """What the bridge is: version, installation, connection."""
         return Message(self.bridge("info"), to_json(info), 1, retain=True)
+
+    def bridge_totals(self, installation: str, identities: Mapping[str, str]) -> Message:
+        """Whose the retained totals are: by slug, what tells each sensor from others."""
+        owner = {"installation": installation, "sensors": identities}
+        return Message(self.bridge("totals"), to_json(owner), 1, retain=True)
 
     def bridge_health(self, report: Mapping[str, Any], summary: Mapping[str, Any]) -> Message:
         """How the bridge does; the broker forgets it when the bridge no longer says."""

@@ -4,11 +4,9 @@ The bridge itself clears what its ledger of retained topics names. This is for w
 knows: the journal was lost, or another copy of the bridge has published here.
 """
 
-import json
 import secrets
 import time
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from cw_mqtt.config.settings import MqttSettings, Settings
 from cw_mqtt.errors import UsageError
@@ -19,6 +17,7 @@ from cw_mqtt.publish.entities import ORIGIN
 from cw_mqtt.publish.identity import Identity
 from cw_mqtt.publish.network import NetworkBell
 from cw_mqtt.publish.topics import Topics, cleared
+from cw_mqtt.publish.totals import installation_in, parse_object
 
 SILENT_FOR_S = 1.0
 
@@ -66,13 +65,13 @@ def wanted_topics(
     found: Mapping[str, str], mqtt: MqttSettings, settings: Settings
 ) -> frozenset[str]:
     """What the bridge that publishes there retains now, by the name it gives itself."""
-    info = parse_object(found.get(Topics(mqtt.base_topic).bridge("info"), ""))
-    if "installation" not in info:
+    installation = installation_in(found.get(Topics(mqtt.base_topic).bridge("info"), ""))
+    if installation is None:
         raise UsageError(
             f"no bridge has said its name under {mqtt.base_topic}/bridge/info: "
             "let `cw-mqtt run` connect once, then clean up"
         )
-    return Identity.of(info["installation"], mqtt, settings).retained
+    return Identity.of(installation, mqtt, settings).retained
 
 
 def find_ghosts(found: Mapping[str, str], mqtt: MqttSettings, wanted: Collection[str]) -> list[str]:
@@ -95,12 +94,3 @@ def is_ours(payload: str, base: str) -> bool:
     """Whether a discovery message is of this program and leads to this base topic."""
     origin = parse_object(payload).get("origin")
     return isinstance(origin, dict) and origin.get("name") == ORIGIN and f'"{base}' in payload
-
-
-def parse_object(payload: str) -> dict[str, Any]:
-    """A JSON object; empty for anything else."""
-    try:
-        content = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -60,19 +60,10 @@ def journal_id(journal: Path) -> str:
 
 
 def take_journal(copy: IO[bytes], journal: Path) -> None:
-    """Put a copy in the place of the journal, all of it or nothing.
-
-    Totals may have been published since it was made: the broker is to be asked for them, so that
-    none falls.
-    """
+    """Put a copy in the place of the journal, all of it or nothing."""
     part = journal.with_name(f"{journal.name}.part")
     with part.open("wb") as file:
         shutil.copyfileobj(copy, file)
-    with closing(sqlite3.connect(part)) as connection, connection:
-        connection.execute(
-            "UPDATE states SET state = json_set(state, '$.energy.published', json('false')) "
-            "WHERE name LIKE 'sensor:%'"
-        )
     for rest in ("-wal", "-shm"):
         journal.with_name(journal.name + rest).unlink(missing_ok=True)
     part.replace(journal)

@@ -22,10 +22,12 @@ def reading(power_w: float = 512, ts: int = NOW_TS) -> Reading:
 
 
 def state(power_w: float = 512, kwh: float = 12.5, ts: int = NOW_TS, **energy: Any) -> SensorState:
-    """The state of a sensor that works, with its total loaded and published."""
-    total = {"total_j": kwh * JOULES_PER_KWH, "loaded": True, "published": True}
+    """The state of a sensor that works, with its total loaded."""
+    total = {"total_j": kwh * JOULES_PER_KWH, "loaded": True}
     chain = Chain(intervals_s=(8.2, 8.1, 8.3), loss=0.025)
-    return SensorState("main", chain, Energy(**total | energy), reading(power_w, ts), float(ts))
+    return SensorState(
+        "main", chain, Energy(**total | energy), reading(power_w, ts), float(ts), identity="a1"
+    )
 
 
 class House(Home):
@@ -35,6 +37,7 @@ class House(Home):
         super().__init__(folder)
         self.mqtt = mqtt
         self.totals_within_s = 0.0
+        self.gone_after_s = 60.0
         self.sensors: list[dict[str, Any]] = [SENSOR]
         self.providers: list[dict[str, Any]] = []
         self.done: list[str] = []
@@ -48,12 +51,14 @@ class House(Home):
             journal=self.journal,
             health=self.health,
             events=self.events,
-            announce_total=self.announce_total,
+            lift_total=self.lift_total,
+            knows_totals=self.knows_totals,
             bridge_info=lambda: {"database": "sqlite"},
             actions={"restart": lambda: self.done.append("restart")},
             clock=lambda: self.now_ts,
             birth_pause_s=(0.0, 0.01),
             totals_within_s=self.totals_within_s,
+            gone_after_s=self.gone_after_s,
         )
         self.stage = Stage(publisher, self.health)
         self.stage.start()
@@ -89,12 +94,12 @@ class House(Home):
         self.stop()
         super().close()
 
-    def announce_total(self, slug: str, retained_kwh: float | None) -> None:
-        """What the bridge does: raise the total and mark it as published."""
-        least = Energy(total_j=(retained_kwh or 0.0) * JOULES_PER_KWH, published=True)
+    def lift_total(self, slug: str, published: Energy) -> None:
+        """What the bridge does."""
+        self.journal.update(
+            slug, lambda state: replace(state, energy=never_less(state.energy, published))
+        )
 
-        def announce(state: SensorState) -> SensorState:
-            energy = replace(never_less(state.energy, least), published=True)
-            return replace(state, energy=energy)
-
-        self.journal.update(slug, announce)
+    def knows_totals(self) -> bool:
+        """Whether the total of the sensor is there."""
+        return any(state.energy.loaded for state in self.journal.states().values())

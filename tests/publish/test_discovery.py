@@ -176,3 +176,39 @@ def test_both_styles_give_the_same_ids() -> None:
     components = [c for d in device.values() for c in d["components"].values()]
     in_devices = {c["unique_id"] for c in components if "unique_id" in c}
     assert {entity["unique_id"] for entity in entities} == in_devices
+
+
+def proposed(**mqtt: Any) -> tuple[set[str], set[str]]:
+    """The entity ids and the device names that Home Assistant is told."""
+    messages = discovered("entity", **mqtt).values()
+    ids = {message["default_entity_id"] for message in messages}
+    return ids, {message["device"]["name"] for message in messages}
+
+
+def test_one_bridge_has_plain_ids_and_names() -> None:
+    ids, names = proposed()
+
+    assert names == {"CitizenWatt bridge", "Flat"}
+    assert "sensor.citizenwatt_flat_2_power" in ids
+
+
+@pytest.mark.parametrize(
+    ("base_topic", "power"),
+    [
+        ("attic", "sensor.attic_flat_2_power"),
+        ("citizenwatt/attic", "sensor.citizenwatt_attic_flat_2_power"),
+        ("Énergie/2", "sensor.energie_2_flat_2_power"),
+        ("電気", "sensor.citizenwatt_1a2b_flat_2_power"),
+    ],
+)
+def test_bridges_with_other_base_topics_share_no_id_and_no_name(
+    base_topic: str, power: str
+) -> None:
+    plain_ids, plain_names = proposed()
+
+    ids, names = proposed(base_topic=base_topic)
+
+    assert power in ids
+    assert names == {f"CitizenWatt bridge ({base_topic})", f"Flat ({base_topic})"}
+    assert ids.isdisjoint(plain_ids)
+    assert names.isdisjoint(plain_names)

@@ -15,11 +15,12 @@ from tests.settings import SENSOR, settings
 
 
 def sensor(*, providers: Sequence[Any] = (), **changes: Any) -> SensorPublisher:
-    """A publisher that has told nothing yet."""
+    """A publisher that has told nothing yet, and may."""
     made = SensorSettings.model_validate({**SENSOR, **changes})
-    return SensorPublisher(
-        made, Topics("citizenwatt"), Contract(settings(Path(), providers=providers))
-    )
+    contract = Contract(settings(Path(), providers=providers))
+    publisher = SensorPublisher(made, Topics("citizenwatt"), contract)
+    publisher.joined = True
+    return publisher
 
 
 def told(publisher: SensorPublisher, state: SensorState, now_ts: float = NOW_TS) -> dict[str, str]:
@@ -72,9 +73,18 @@ def test_after_too_long_a_silence_the_power_is_taken_back() -> None:
     assert (values["power"], values["availability"]) == ("", "offline")
 
 
-@pytest.mark.parametrize("missing", ["loaded", "published"])
-def test_no_energy_is_told_before_the_total_is_complete(missing: str) -> None:
-    values = told(sensor(), state(**{missing: False}))
+def test_no_energy_is_told_before_the_total_is_loaded() -> None:
+    values = told(sensor(), state(loaded=False))
+
+    assert "energy" not in values
+    assert '"energy":null' in values["state"]
+
+
+def test_no_energy_is_told_before_the_total_is_joined_to_earlier_ones() -> None:
+    publisher = sensor()
+    publisher.joined = False
+
+    values = told(publisher, state())
 
     assert "energy" not in values
     assert '"energy":null' in values["state"]
@@ -82,7 +92,7 @@ def test_no_energy_is_told_before_the_total_is_complete(missing: str) -> None:
 
 def test_the_total_is_told_as_soon_as_it_is_complete() -> None:
     publisher = sensor()
-    told(publisher, state(published=False))
+    told(publisher, state(loaded=False))
 
     assert told(publisher, state(kwh=99.0))["energy"] == "99.000"
 

@@ -33,6 +33,7 @@ def test_on_connecting_all_is_told_in_order(house: House, observer: Observer) ->
         "citizenwatt/main/state",
         "citizenwatt/main/power",
         "citizenwatt/main/availability",
+        "citizenwatt/bridge/totals",
         "citizenwatt/bridge/health",
         BRIDGE_STATE,
     ]
@@ -51,29 +52,14 @@ def test_a_committed_reading_is_published(house: House, observer: Observer) -> N
 def test_no_energy_is_published_before_the_total_is_loaded(
     house: House, observer: Observer
 ) -> None:
-    house.journal.commit([state(kwh=0, loaded=False, published=False)])
+    house.journal.commit([state(kwh=0, loaded=False)])
     house.start_and_wait()
     observer.wait_for("citizenwatt/main/power", "512")
 
-    house.journal.commit([state(kwh=12.5, published=False)])
+    house.journal.commit([state(kwh=12.5)])
 
     observer.wait_for(ENERGY, "12.500")
     assert observer.payloads(ENERGY) == ["12.500"]
-
-
-def test_after_a_lost_journal_the_higher_total_of_the_broker_goes_on(
-    house: House, observer: Observer
-) -> None:
-    house.journal.commit([state(kwh=12.5)])
-    house.start_and_wait()
-    house.lose_journal()
-    house.journal.commit([state(kwh=3, published=False)])
-
-    house.start_and_wait()
-
-    observer.wait_for(BRIDGE_STATE, "online")
-    assert set(observer.payloads(ENERGY)) == {"12.500"}
-    assert house.journal.states()["main"].energy.total_kwh == pytest.approx(12.5)
 
 
 def test_a_journal_that_learns_its_installation_goes_by_that_name(
@@ -103,20 +89,6 @@ def test_a_new_journal_has_a_moment_to_learn_its_installation(
     observer.wait_for(BRIDGE_STATE, "online")
     discovered = {seen.topic for seen in observer.seen if "/device/" in seen.topic}
     assert discovered == {f"homeassistant/device/1a2b_{name}/config" for name in ("bridge", "main")}
-
-
-@warned
-@pytest.mark.parametrize("nonsense", ["nan", "inf", "-1", "12,5", "unknown"])
-def test_a_retained_total_that_makes_no_sense_is_ignored(
-    house: House, observer: Observer, nonsense: str
-) -> None:
-    observer.publish(ENERGY, nonsense, retain=True)
-    house.journal.commit([state(kwh=3, published=False)])
-
-    house.start_and_wait()
-
-    observer.wait_for(BRIDGE_STATE, "online")
-    assert observer.last(ENERGY) == "3.000"
 
 
 def test_a_renamed_sensor_leaves_nothing_behind(house: House, broker: Broker) -> None:

@@ -110,7 +110,7 @@ def test_an_event_is_not_retained() -> None:
 
 def test_retained_topics_are_those_of_the_bridge_and_of_each_sensor() -> None:
     assert TOPICS.retained(["a"]) == {
-        *(f"citizenwatt/bridge/{document}" for document in ("state", "info", "health")),
+        *(f"citizenwatt/bridge/{document}" for document in ("state", "info", "health", "totals")),
         *(f"citizenwatt/a/{value}" for value in ("state", "power", "energy", "availability")),
     }
 

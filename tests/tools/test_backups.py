@@ -20,7 +20,7 @@ from tests.tools.installation import Installation
 @pytest.fixture
 def backup(here: Installation) -> Path:
     """A backup of three readings, one of which is only in the journal, and of a login."""
-    published = Energy(day_j=4004.0, loaded=True, published=True)
+    published = Energy(total_j=4004.0, day_j=4004.0, loaded=True)
     here.home.hear(reading(0, power_w=1 / 3), reading(8, night=True))
     here.home.store()
     here.home.journal.commit([SensorState("main", energy=published)], [reading(16)])
@@ -97,16 +97,16 @@ def test_a_backup_of_sqlite_is_restored_to_postgresql_and_ids_go_on(
     there.home.engine.dispose()
 
 
-def test_the_journal_goes_with_it_and_asks_the_broker_for_a_later_total(
-    here: Installation, there: Installation, backup: Path
-) -> None:
+def test_the_journal_goes_with_it(here: Installation, there: Installation, backup: Path) -> None:
     lose_journal(there.home)
 
     there.call("restore", backup)
 
     restored = Home(there.home.folder, None)
     assert restored.journal.id == here.home.journal.id
-    assert restored.journal.states()["main"].energy == Energy(day_j=4004.0, loaded=True)
+    assert restored.journal.states()["main"].energy == Energy(
+        total_j=4004.0, day_j=4004.0, loaded=True
+    )
     restored.store()
     assert restored.stored() == [0, 8, 16]
     restored.close()
