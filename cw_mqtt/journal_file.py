@@ -207,13 +207,19 @@ def hold(folder: Path) -> Any:
         raise ResourceAwayError(f"cannot use the folder {folder}: {error.strerror}") from error
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock_file.seek(0)
         holder = lock_file.read().strip() or "unknown"
         lock_file.close()
         raise InUseError(
             f"{folder} is in use by process {holder}; stop that one, or give this one "
             "another data_dir"
+        ) from error
+    except OSError as error:
+        lock_file.close()
+        raise ResourceAwayError(
+            f"the file system of {folder} knows no locks ({error.strerror}); let data_dir be on a "
+            "disk of this computer"
         ) from error
     lock_file.truncate(0)
     lock_file.write(str(os.getpid()))

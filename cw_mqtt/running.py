@@ -208,10 +208,7 @@ def make_web(
 
 
 def prepare_bus(end: Callable[[], None]) -> Any:
-    """CherryPy's bus, on which signals call `end`, and do nothing in their own time.
-
-    A signal may come at any moment, while the bus starts or stops too.
-    """
+    """CherryPy's bus, on which signals only call `end`, at whatever moment they come."""
     bus: Any = cherrypy.engine
     bus.autoreload.unsubscribe()
     cherrypy.server.unsubscribe()  # the web stage listens by itself, so that it may try again

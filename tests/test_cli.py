@@ -390,3 +390,16 @@ def test_wrong_sums_are_found_and_mended(config, tmp_path):
     assert "wrong sums: 1; cw-mqtt rollups rebuild mends them" in wrong.stderr
     assert [cell["seconds"] for cell in told] == [3600]
     home.close()
+
+
+def test_streams_that_are_closed_give_their_numbers_to_no_file(tmp_path):
+    config = write_config(tmp_path, web="off")
+    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", CW_MQTT, "--config", config, "run"]
+
+    with subprocess.Popen(command) as process:
+        wait_until((tmp_path / "data" / "citizenwatt.sqlite").exists)
+        streams = [str(Path(f"/proc/{process.pid}/fd/{n}").readlink()) for n in range(3)]
+        process.terminate()
+
+    assert streams == ["/dev/null"] * 3
+    assert process.returncode == 0

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -343,3 +345,13 @@ def test_readings_of_an_era_are_withdrawn_and_entered_once_more(tmp_path, journa
     assert again.era == Era("boot", 9.0, 5.0, first_seq=4998)
     assert again.states() == {"main": STATE}
     again.close()
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    with pytest.raises(ResourceAwayError, match=r"knows no locks .* a disk of this computer"):
+        Journal(tmp_path)

@@ -64,6 +64,8 @@ def test_settings_that_cannot_begin_leave_the_ones_before(tmp_path, monkeypatch)
 
 
 @pytest.mark.usefixtures("signals")
-def test_settings_that_cannot_begin_at_the_start_are_an_error(tmp_path):
+def test_settings_that_cannot_begin_at_the_start_are_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "set_up_logs", lambda _: None)  # those of the tests stay
+
     with closing(Journal(tmp_path)), pytest.raises(InUseError):
         running.run(settings(tmp_path), tmp_path)

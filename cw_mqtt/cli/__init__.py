@@ -15,7 +15,7 @@ import click
 
 from cw_mqtt import __version__
 from cw_mqtt.cli.adopt import adopt_command
-from cw_mqtt.cli.common import AS_JSON, FAILED, WRONG, duration, load
+from cw_mqtt.cli.common import AS_JSON, FAILED, WRONG, duration, hold_standard_streams, load
 from cw_mqtt.cli.discovery import discovery
 from cw_mqtt.cli.history import HISTORY
 from cw_mqtt.cli.keys import key
@@ -57,6 +57,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
     Begin with `cw-mqtt demo`, which needs no sensor. Then write your receiver and your sensors'
     keys into config.yaml, try it with `cw-mqtt check-config`, and start `cw-mqtt run`.
     """
+    hold_standard_streams()
     ctx.obj = config
 
 

@@ -11,6 +11,7 @@ import click
 from cw_mqtt.config.load import find_config, load_settings
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.logs import STANDARD_ERROR
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -26,6 +27,13 @@ def duration(text: str) -> timedelta:
     if match is None:
         raise click.BadParameter(f"expected a time such as 90s, 15m, 12h or 30d, got {text!r}")
     return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
+
+
+def hold_standard_streams() -> None:
+    """Open those that are closed: a file or port with their number would get what is logged."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(number, True)  # noqa: FBT003 - its own way
+    os.close(number)
 
 
 def load(config: Path | None) -> tuple[Settings, Path]:

@@ -1,5 +1,6 @@
 """The connection to SQLite or PostgreSQL, and what is said when it is away."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
+
+log = logging.getLogger(__name__)
 
 SQLITE_NAME = "citizenwatt.sqlite"
 PAGE_BYTES = 1024  # of a new file; a batch writes whole pages, about eight of them
@@ -102,8 +105,20 @@ def sqlite_engine(path: Path) -> Engine:
         connect_args={"timeout": BUSY_TIMEOUT_S},
         hide_parameters=True,
     )
+    event.listen(engine, "first_connect", lambda connection, _: tell_mode(connection, path))
     event.listen(engine, "connect", prepare_sqlite)
     return engine
+
+
+def tell_mode(connection: Any, path: Path) -> None:
+    """Say it when the file system cannot do what lets readers and a writer work at once."""
+    if (mode := switch_to_wal(connection)) != "wal":
+        log.warning(
+            "%s: SQLite can only use the journal mode %s here, in which reading and writing wait "
+            "for each other; let data_dir be on a disk of this computer",
+            path,
+            mode,
+        )
 
 
 def prepare_sqlite(connection: Any, _record: object) -> None:
@@ -114,13 +129,15 @@ def prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def switch_to_wal(connection: Any) -> None:
-    """Choose the journal mode; for this alone SQLite does not wait until others are ready."""
+def switch_to_wal(connection: Any) -> str:
+    """Choose the journal mode; for this alone SQLite does not wait until others are ready.
+
+    The answer is the mode that it has then, which the file system may limit.
+    """
     deadline_s = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
         except sqlite3.OperationalError:
             if time.monotonic() > deadline_s:
                 raise

@@ -79,6 +79,17 @@ def test_tls_with_an_authority_and_a_name_of_its_own(
     assert house.health.report()["mqtt"]["published"] > 0
 
 
+def test_a_broker_may_be_at_an_ipv6_address(house: House, make_broker: MakeBroker) -> None:
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    port = free_port()
+    make_broker(OPEN, f"listener {port} ::1")
+
+    house.start_and_wait(host="[::1]", port=port)
+
+    assert house.health.report()["mqtt"]["published"] > 0
+
+
 @warned  # that listener comes a moment after the other one
 @pytest.mark.parametrize("secured", [True, False])
 def test_websockets_with_and_without_tls(

@@ -1,10 +1,12 @@
+import sqlite3
+
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.store.engine import make_engine, transaction
+from cw_mqtt.store.engine import make_engine, tell_mode, transaction
 
 ODD_PASSWORD = "a#b@c,d:e/f g%41"
 
@@ -26,6 +28,17 @@ def test_without_a_url_the_database_is_a_file_in_the_folder(tmp_path):
 
     assert use(engine) == 1
     assert (tmp_path / "citizenwatt.sqlite").exists()
+
+
+def test_a_file_system_on_which_sqlite_cannot_do_all_is_told(tmp_path, caplog):
+    path = tmp_path / "x.sqlite"
+    # it locks by files beside, as where the file system has no locks
+    limited = sqlite3.connect(f"file:{path}?vfs=unix-dotfile", uri=True)
+
+    tell_mode(limited, path)
+
+    assert "SQLite can only use the journal mode delete here" in caplog.text
+    limited.close()
 
 
 def test_sqlite_survives_power_cuts_and_checks_references(tmp_path):
