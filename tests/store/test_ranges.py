@@ -1,6 +1,7 @@
 """Ranges on both databases, against a plain Python reading of the definition."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from cw_mqtt.measure.energy import NOTHING, carry
 from cw_mqtt.model import EnergySum, Key, Range
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
+from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import build, forget
 from cw_mqtt.store.tables import measures
 from tests.home import MAX_GAP_S, Home
@@ -198,19 +200,33 @@ def test_long_steps_come_from_the_rollups_and_carry_the_same(
     assert close(whole, added([group for group in groups if group]))
 
 
+def keep_two_days(home: Home) -> None:
+    for _day in range(3):
+        delete_oldest_day(home.engine, timedelta(0), START_TS + 9e6, MAX_GAP_S)
+
+
+@pytest.mark.parametrize(
+    "prepare", [lambda _: None, lambda home: forget(home.engine), keep_two_days]
+)
 @many
-@given(rows=points, first=st.integers(-30, 0), length=st.integers(0, 30))
+@given(rows=sparse_points, first=st.integers(-45, 0), length=st.integers(0, 30))
 def test_positions_are_a_python_slice(
-    home: Home, filled: Callable, rows: list[Point], first: int, length: int
+    home: Home, filled: Callable, prepare: Callable, rows: list[Point], first: int, length: int
 ) -> None:
     filled(rows)
     last = min(0, first + length)
+    chosen = Range(1, Key.POSITION, first, last)
+    prepare(home)
 
     with transaction(home.engine) as connection:
-        found = list_measures(connection, Range(1, Key.POSITION, first, last), 1000)
+        found = list_measures(connection, chosen, 1000)
+        deleted = delete_measures(connection, chosen, MAX_GAP_S)
+        connection.rollback()
 
-    expected = in_order(rows)[first : last or None] if first else []
-    assert [(m.timestamp, m.id) for m in found] == [m[:2] for m in expected]
+    by_time = "SELECT timestamp, id FROM measures WHERE sensor_id = 1 ORDER BY timestamp, id"
+    expected = home.ask(by_time)[first : last or None] if first else []
+    assert [(m.timestamp, m.id) for m in found] == expected
+    assert deleted == len(expected)
 
 
 ROWS = [(0, 100.0, 0), (8, 200.0, 0), (8, 300.0, 1), (16, 400.0, 1), (4, 500.0, 0)]

@@ -1,22 +1,29 @@
 """Rollups on both databases: always what the measures say, however those came and went."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
+from cw_mqtt.journal import Entry
 from cw_mqtt.model import Energy, Key, Range
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.ranges import stored_energy
-from cw_mqtt.store.rollups import ALL, Mark, build, find_mark, forget
+from cw_mqtt.store.rollups import ALL, Mark, build, find_mark, forget, refresh
+from cw_mqtt.store.rows import add_entries
 from cw_mqtt.tools.audit import check_rollups
 from tests.home import MAX_GAP_S, START_TS, Home, reading
+from tests.waiting import wait_until
 
 MIDNIGHT_TS = 1_790_035_200
 US = 1_000_000
+WAITING = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 times = st.sampled_from([0, 900, 3600, 86_400, 40 * 86_400]).flatmap(
     lambda start: st.integers(MIDNIGHT_TS + start - 400, MIDNIGHT_TS + start + 400)
@@ -128,6 +135,56 @@ def test_what_is_not_built_yet_is_added_up_from_the_measures(home: Home) -> None
     list(build(home.engine, MAX_GAP_S))
 
     assert archive.sums(whole, whole.last) == before
+
+
+def test_a_row_without_a_value_is_passed_over(home: Home) -> None:
+    home.store()
+    at = [MIDNIGHT_TS, MIDNIGHT_TS + 100 * 86_400, MIDNIGHT_TS + 200 * 86_400]
+    values = f"(1, 5, {at[0]}), (1, NULL, {at[1]}), (1, 7, {at[2]}), (1, 9, {at[2] + 900})"
+    home.tell(f"INSERT INTO measures (sensor_id, value, timestamp) VALUES {values}")
+
+    list(build(home.engine, MAX_GAP_S))
+
+    assert [row[2] for row in cells(home) if row[1] == 900] == [at[0], at[2]]
+    assert_right(home)
+
+
+def test_a_batch_takes_no_more_statements_for_more_sensors(home: Home) -> None:
+    home.name_sensors({f"s{number}": f"Sensor {number}" for number in range(20)})
+    home.store()
+    ids = dict(home.ask("SELECT slug, sensor_id FROM sensor_slugs"))
+    said: list[str] = []
+    event.listen(home.engine, "before_cursor_execute", lambda *about: said.append(about[2]))
+
+    def statements(slugs: list[str]) -> int:
+        said.clear()
+        heard = [Entry(1, reading(ts, slug)) for slug in slugs for ts in (0, 900)]
+        with transaction(home.engine) as connection:
+            add_entries(connection, heard, ids, MAX_GAP_S)
+        return len(said)
+
+    assert statements(["s0"]) == statements(sorted(ids)[1:])
+    assert_right(home)
+
+
+def test_a_measure_that_is_not_committed_yet_is_in_its_cell(postgres_home: Home) -> None:
+    home = postgres_home
+    home.hear(reading(0))
+    home.store()
+    home.hear(reading(900))
+
+    with transaction(home.engine) as connection, ThreadPoolExecutor(1) as others:
+        connection.execute(ADDED, measure_row(1, START_TS + 8, 7.0, night=False))
+        refresh(connection, {1: [(START_TS + 8, START_TS + 8)]}, MAX_GAP_S)
+        storing = others.submit(home.store)
+        wait_until(
+            lambda: home.ask("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        )
+        connection.commit()
+        storing.result()
+
+    assert [row[3] for row in cells(home) if row[1] == 900] == [2]
+    assert_right(home)
 
 
 def with_history(home: Home) -> None:
