@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
+from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError, with_remedy
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,9 @@ class JournalFile:
         except sqlite3.Error as error:
             if not is_damage(error):
                 self.close()
-                raise ResourceAwayError(f"the journal {self.path}: {error}") from error
+                raise ResourceAwayError(
+                    f"the journal {self.path}: {with_remedy(str(error))}"
+                ) from error
             self._begin_anew()
 
     def close(self) -> None:
@@ -86,7 +88,10 @@ class JournalFile:
             except sqlite3.Error as error:
                 if is_damage(error):
                     self._begin_anew()
-                raise ResourceAwayError(f"the journal {self.path}: {error}") from error
+                    raise ResourceAwayError(f"the journal {self.path}: {error}") from error
+                raise ResourceAwayError(
+                    f"the journal {self.path}: {with_remedy(str(error))}"
+                ) from error
 
     def _begin_anew(self) -> None:
         """Put another file in the place of a damaged one, with all that can be read or is known.
@@ -204,7 +209,9 @@ def hold(folder: Path) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
         lock_file = (folder / "journal.lock").open("a+", encoding="ascii")
     except OSError as error:
-        raise ResourceAwayError(f"cannot use the folder {folder}: {error.strerror}") from error
+        raise ResourceAwayError(
+            f"cannot use the folder {folder}: {with_remedy(str(error.strerror))}"
+        ) from error
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

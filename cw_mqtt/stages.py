@@ -17,7 +17,7 @@ from cw_mqtt.health import Health
 
 log = logging.getLogger(__name__)
 
-STUCK_AFTER_S = 10.0
+STUCK_AFTER_S = 8.0
 STOP_WITHIN_S = 7.0  # the whole program ends within eight
 EACH_STOPS_WITHIN_S = 3.0
 
@@ -37,7 +37,7 @@ class Service(Protocol):
         """Open the resource, work until `stopping` is set, close it, return.
 
         Call `works` whenever the resource has just done what it is for and nothing that was
-        begun is unfinished, at least every five seconds: after ten without it the stage counts
+        begun is unfinished, at least every five seconds: after eight without it the stage counts
         as stuck, whatever it hangs in. Raise `ResourceAwayError` when the resource is gone;
         anything else raised is a fault of ours, logged with its traceback and retried in the
         same way. When `stopping` is set, finish what is in hand.

@@ -77,6 +77,19 @@ class PostgresServer(Program):
             return False
         return True
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Its processes stand still, as on a disk that hangs; none of them ends."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        processes = [self.pid, *map(int, children)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
     def empty(self) -> str:
         """The URL of its own database with nothing in it: another takes a thousand new files."""
         self.execute(END_OTHERS)

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
 from cw_mqtt.model import Chunk
 
 VERSION = 1
@@ -56,7 +56,9 @@ class CaptureWriter(AbstractContextManager["CaptureWriter"]):
         try:
             self._file.write(f"{line}\n".encode("ascii"))
         except OSError as error:
-            raise ResourceAwayError(f"cannot write {self._path}: {error.strerror}") from error
+            raise ResourceAwayError(
+                f"cannot write {self._path}: {with_remedy(str(error.strerror))}"
+            ) from error
 
 
 def read_capture(path: Path) -> Iterator[Chunk]:

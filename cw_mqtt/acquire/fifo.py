@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from cw_mqtt.acquire.line import DescriptorLine, Line
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.errors import ResourceAwayError, with_remedy
 
 READ_AND_WRITE_BY_GROUP = 0o660
 
@@ -27,5 +27,7 @@ def open_fifo(path: Path) -> Line:
             )
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:
-        raise ResourceAwayError(f"cannot open the pipe {path}: {error.strerror}") from error
+        raise ResourceAwayError(
+            f"cannot open the pipe {path}: {with_remedy(str(error.strerror))}"
+        ) from error
     return DescriptorLine(descriptor, str(path), partial(os.close, descriptor))

@@ -10,7 +10,7 @@ import click
 
 from cw_mqtt.config.load import find_config, load_settings
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
 from cw_mqtt.logs import STANDARD_ERROR
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResourceAwayError(f"cannot use the folder {folder}: {error.strerror}") from error
+        raise ResourceAwayError(
+            f"cannot use the folder {folder}: {with_remedy(str(error.strerror))}"
+        ) from error
 
 
 def open_database(config: Path | None) -> "tuple[Settings, Engine]":
@@ -55,13 +57,13 @@ def open_database(config: Path | None) -> "tuple[Settings, Engine]":
 
     A bridge that runs stores first what waits.
     """
-    from cw_mqtt.store.engine import make_engine
+    from cw_mqtt.store.engine import make_engine, patient
     from cw_mqtt.store.flush import request_flush
     from cw_mqtt.store.schema import bring_up_to_date
 
     settings, _ = load(config)
     make_folder(settings.data_dir)
-    engine = make_engine(settings.database, settings.data_dir)
+    engine = patient(make_engine(settings.database, settings.data_dir))
     bring_up_to_date(engine)
     request_flush(settings.data_dir)
     return settings, engine

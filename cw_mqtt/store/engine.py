@@ -14,7 +14,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from cw_mqtt.config.settings import DatabaseSettings
-from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
+from cw_mqtt.store import postgres
 
 log = logging.getLogger(__name__)
 
@@ -23,40 +24,18 @@ PAGE_BYTES = 1024  # of a new file; a batch writes whole pages, about eight of t
 BUSY_TIMEOUT_S = 5
 BUSY_PAUSE_S = 0.01
 
-# Without the later ones a connection whose other end lost its power hangs for hours; compiling
-# a query of ours takes longer than running it. Before version 12 numbers come with 15 digits.
-POSTGRES_ARGUMENTS = {
-    "client_encoding": "utf8",
-    "options": "-c jit=off -c extra_float_digits=3",
-    "application_name": "cw-mqtt",
-    "connect_timeout": 5,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
-
 UTF_8 = encodings["UTF8"]
 
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 UNIQUE_VIOLATION = "23505"
 RAISED_BY_TRIGGER = "P0001"
 
-# What a library says -> what its reader can do.
-REMEDIES = {
-    "password authentication failed": "check the user in database.url and database.password",
-    "no password supplied": "set database.password",
-    "no pg_hba.conf entry": "let this machine and user in, in the server's pg_hba.conf",
-    "does not exist": "create it, or correct database.url",
-    "must be owner of": "make the user in database.url the owner of the tables",
-    "permission denied": "give the user in database.url the right to use it",
-    "unable to open database file": "check that data_dir exists and may be written",
-    "readonly database": "check that data_dir may be written by the user who runs this",
-}
-
 
 def make_engine(settings: DatabaseSettings, data_dir: Path) -> Engine:
-    """The configured database, by default a SQLite file in `data_dir`; connects when first used."""
+    """The configured database, by default a SQLite file in `data_dir`; connects when first used.
+
+    PostgreSQL has some seconds for each answer, unless the engine is `patient`.
+    """
     if settings.url is None:
         return sqlite_engine(data_dir / SQLITE_NAME)
     # SQLAlchemy reads plain postgresql:// as another driver
@@ -64,8 +43,9 @@ def make_engine(settings: DatabaseSettings, data_dir: Path) -> Engine:
     if settings.password:
         url = url.set(password=settings.password.get_secret_value())
     engine = create_engine(
-        url, connect_args=POSTGRES_ARGUMENTS, pool_pre_ping=True, hide_parameters=True
+        url, connect_args=postgres.arguments(), pool_pre_ping=True, hide_parameters=True
     )
+    event.listen(engine, "checkout", postgres.hurry)
     event.listen(engine, "before_cursor_execute", write_storable, retval=True)
     return engine
 
@@ -144,6 +124,11 @@ def switch_to_wal(connection: Any) -> str:
             time.sleep(BUSY_PAUSE_S)
 
 
+def patient(engine: Engine) -> Engine:
+    """The same database with all the time that it needs, as for years of measures at once."""
+    return engine.execution_options(patient=True)
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
     """A transaction: committed in the end, undone by any error.
@@ -152,6 +137,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """
     try:
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql" and "patient" in engine.get_execution_options():
+                postgres.take_time(connection.connection.dbapi_connection)
             yield connection
     except DBAPIError as error:
         if is_rows_fault(error):
@@ -207,8 +194,7 @@ def first_line(error: DBAPIError) -> str:
 
 def explained(url: URL, said: str) -> str:
     """Which database, what it said, and what can be done; never a password."""
-    remedy = next((remedy for part, remedy in REMEDIES.items() if part in said), None)
-    return f"{place(url)}: {said}" + (f"; {remedy}" if remedy else "")
+    return f"{place(url)}: {with_remedy(said)}"
 
 
 def place(url: URL) -> str:

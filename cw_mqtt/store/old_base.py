@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.store.engine import POSTGRES_ARGUMENTS, place, transaction
+from cw_mqtt.store.engine import place, transaction
+from cw_mqtt.store.postgres import ARGUMENTS
 from cw_mqtt.store.schema import HEAD, REVISIONS, revision_of
 from cw_mqtt.store.tables import measures, metadata, providers, sensor_slugs, sensors, users
 
@@ -34,7 +35,7 @@ NEEDED = {
 EARLIEST_TS = 946_684_800  # the year 2000: no sensor is that old
 A_DAY_S = 86_400
 MEASURES_BYTES = text("SELECT pg_total_relation_size('measures')")
-OURS = {"ours": POSTGRES_ARGUMENTS["application_name"]}
+OURS = {"ours": ARGUMENTS["application_name"]}
 # of other programs: one of ours that was killed may still be undoing what it began
 OTHERS = text(
     "SELECT DISTINCT usename || coalesce(nullif(' with ' || application_name, ' with '), '') "

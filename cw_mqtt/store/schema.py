@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.store.engine import place, transaction
+from cw_mqtt.store.engine import patient, place, transaction
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def migrate(engine: Engine) -> None:
     config = Config()
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))
-    with transaction(engine) as connection:
+    with transaction(patient(engine)) as connection:
         lock_out_others(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

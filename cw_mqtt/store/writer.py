@@ -14,7 +14,7 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
-from cw_mqtt.store.engine import first_line, place, snapshot, transaction
+from cw_mqtt.store.engine import first_line, patient, place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests
 from cw_mqtt.store.positions import Position, advance, first_unknown, note_runs, take_up
 from cw_mqtt.store.providers import write_providers
@@ -165,7 +165,7 @@ class DatabaseWriter:
     def _build_rollups(self, stopping: threading.Event) -> None:
         """Compute what is missing, as after a take-over; minutes for many years."""
         told_s = time.monotonic()
-        for share in build(self._engine, self._max_gap_s):
+        for share in build(patient(self._engine), self._max_gap_s):
             if stopping.is_set():
                 return
             if time.monotonic() - told_s > TELL_EVERY_S:

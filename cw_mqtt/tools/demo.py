@@ -32,7 +32,7 @@ from cw_mqtt.simulate.firmware import PERIOD_S
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.bulk import insert_history
-from cw_mqtt.store.engine import make_engine
+from cw_mqtt.store.engine import make_engine, patient
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.writer import prepare_database
 from cw_mqtt.web.passwords import hash_password
@@ -126,7 +126,7 @@ def prepare(settings: Settings, history: timedelta) -> str:
     Raises `InUseError` while another demo runs, `ResourceAwayError` for a folder of no use.
     """
     with closing(Journal(settings.data_dir)) as journal:  # held: nobody else runs or prepares it
-        engine = make_engine(settings.database, settings.data_dir)
+        engine = patient(make_engine(settings.database, settings.data_dir))
         ids = prepare_database(engine, settings, time.time())
         # a total that is loaded takes up no history any more
         loaded = any(state.energy.loaded for state in journal.states().values())

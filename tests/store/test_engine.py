@@ -1,12 +1,16 @@
+import math
 import sqlite3
+from contextlib import closing
 
+import psycopg2
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.store.engine import make_engine, tell_mode, transaction
+from cw_mqtt.store import postgres
+from cw_mqtt.store.engine import make_engine, patient, tell_mode, transaction
 
 ODD_PASSWORD = "a#b@c,d:e/f g%41"
 
@@ -17,6 +21,12 @@ def use(engine):
             return connection.execute(text("SELECT 1")).scalar()
     finally:
         engine.dispose()
+
+
+def run(engine, *statements):
+    """Run statements in one transaction; what the last one gives."""
+    with transaction(engine) as connection:
+        return [connection.execute(text(statement)) for statement in statements][-1]
 
 
 def settings_of(url):
@@ -92,3 +102,74 @@ def test_a_missing_folder_is_answered_with_what_to_do(tmp_path):
 
     with pytest.raises(ResourceAwayError, match="check that data_dir exists"):
         use(engine)
+
+
+def test_a_frozen_server_ends_no_wait_and_is_used_again_when_it_moves(
+    tmp_path, postgres_server, monkeypatch
+):
+    engine = make_engine(settings_of(postgres_server.url), tmp_path)
+    assert use(engine) == 1
+
+    monkeypatch.setattr(postgres, "ANSWER_WITHIN_S", 0.1)
+    monkeypatch.setattr(postgres, "CONNECT_WITHIN_S", 0.2)
+    with (
+        postgres_server.frozen(),
+        pytest.raises(ResourceAwayError, match=r"no answer for .* s; the server is frozen"),
+    ):
+        use(engine)
+    monkeypatch.undo()
+
+    assert use(engine) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "statement", "said"),
+    [
+        ("statement_timeout", "SELECT pg_sleep(60)", "server took too long"),
+        ("lock_timeout", "LOCK TABLE held", "another program locks the tables"),
+    ],
+)
+def test_no_statement_takes_for_ever(tmp_path, postgres_url, setting, statement, said):
+    engine = make_engine(settings_of(postgres_url), tmp_path)
+    with closing(psycopg2.connect(postgres_url)) as other:
+        other.cursor().execute("CREATE TABLE held (); COMMIT; BEGIN; LOCK TABLE held")
+
+        with pytest.raises(ResourceAwayError, match=said):
+            run(engine, f"SET LOCAL {setting} = '50ms'", statement)
+
+    engine.dispose()
+
+
+def test_only_a_patient_transaction_has_all_the_time(tmp_path, postgres_url):
+    engine = make_engine(settings_of(postgres_url), tmp_path)
+    found = []
+
+    for each in (patient(engine), engine):
+        with transaction(each) as connection:
+            limit = connection.execute(text("SHOW statement_timeout")).scalar()
+            found.append((limit, connection.connection.dbapi_connection.answer_within_s))
+
+    assert found == [("0", math.inf), ("20s", postgres.ANSWER_WITHIN_S)]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("intact", [0, 100])
+def test_a_damaged_file_is_answered_with_what_to_do(tmp_path, intact):
+    engine = make_engine(DatabaseSettings(), tmp_path)
+    run(engine, "CREATE TABLE held (a)")
+    engine.dispose()
+    file = tmp_path / "citizenwatt.sqlite"
+    file.write_bytes(file.read_bytes()[:intact] + b"\xff" * 8000)
+
+    with pytest.raises(ResourceAwayError, match="cw-mqtt restore"):
+        run(engine, "SELECT * FROM held")
+
+
+def test_a_full_disk_is_answered_with_what_to_do(tmp_path):
+    engine = make_engine(DatabaseSettings(), tmp_path)
+
+    tables = [f"CREATE TABLE {name} (a)" for name in ("one", "another")]
+    with pytest.raises(ResourceAwayError, match="free space on the disk of data_dir"):
+        run(engine, "PRAGMA max_page_count = 2", *tables)
+
+    engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Engine
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
-from cw_mqtt.store.engine import make_engine, place, sqlite_engine, transaction
+from cw_mqtt.store.engine import make_engine, patient, place, sqlite_engine, transaction
 from cw_mqtt.tools.adopt.config import OldSettings
 
 NO_PASSWORD = "no password supplied"  # noqa: S105 - what libpq says
@@ -87,7 +87,7 @@ def open_database(where: str, password: str | None = None) -> Database:
 
 def contact(settings: DatabaseSettings) -> Database:
     """Open a PostgreSQL that answers."""
-    engine = make_engine(settings, Path())
+    engine = patient(make_engine(settings, Path()))
     with transaction(engine):
         pass
     password = settings.password.get_secret_value() if settings.password else None
