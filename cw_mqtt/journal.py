@@ -111,6 +111,11 @@ class Journal:
             return RUNS.validate_json(self._names.get("runs", ""))
         return {}
 
+    @property
+    def database(self) -> str | None:
+        """Which database has stored this journal's readings; None before the first."""
+        return self._names.get("database")
+
     def close(self) -> None:
         """Close the file and let another process have it."""
         with self.lock:
@@ -230,6 +235,12 @@ class Journal:
         """Go by the name that the database remembers, in place of a lost journal's."""
         with self._file.transaction() as connection:
             self._name(connection, installation=installation)
+
+    def note_database(self, place: str) -> None:
+        """Remember which database stores this journal's readings."""
+        if place != self.database:
+            with self._file.transaction() as connection:
+                self._name(connection, database=place)
 
     def stored(self, seq: int) -> int:
         """Forget readings that are in the database (up to `seq`), except seven days' worth.

@@ -1,13 +1,23 @@
 """How far a journal was read, kept in the database beside the rows that came from it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, inspect, select, update
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.store.tables import bridge_positions
+
+log = logging.getLogger(__name__)
+
+LEFT_BEHIND = (
+    "{new} does not have the history so far: measures, edits and logins are in {old}. To bring "
+    "them along, while this runs: put the old database.url back, cw-mqtt backup FILE, write the "
+    "new one, cw-mqtt restore FILE. Or cw-mqtt restore --empty, to begin without them. Until then "
+    "readings wait in the journal; totals go on"
+)
 
 THIS = bridge_positions.c.journal_id == bindparam("journal")
 OF_JOURNAL = select(bridge_positions.c.seq, bridge_positions.c.runs).where(THIS)
@@ -34,6 +44,34 @@ class Position:
         return replace(self, seq=entries[-1].seq) if entries else self
 
 
+def is_known(connection: Connection, journal_id: str) -> bool:
+    """Whether the database has stored readings of this journal."""
+    there = inspect(connection).has_table(bridge_positions.name)
+    return there and connection.execute(OF_JOURNAL, {"journal": journal_id}).first() is not None
+
+
+def refuse_other(connection: Connection, journal: Journal, place: str) -> None:
+    """Raise `ResourceAwayError` when the history is in another database, and not in this one.
+
+    One that was lost is not another one: it begins again with what the journal has.
+    """
+    if journal.database is None or is_known(connection, journal.id):
+        return
+    if journal.database != place:
+        raise ResourceAwayError(LEFT_BEHIND.format(new=place, old=journal.database))
+    log.error(
+        "%s no longer has what was stored there: was it lost, or emptied? It begins again with "
+        "what the journal has, at least the last seven days; cw-mqtt restore brings back a backup",
+        place,
+    )
+
+
+def begin(connection: Connection, journal_id: str, installation: str) -> None:
+    """Have the database take this journal's readings from the first it still has."""
+    start = {"journal_id": journal_id, "seq": 0, "installation": installation, "runs": ""}
+    connection.execute(insert(bridge_positions).values(start))
+
+
 def take_up(connection: Connection, journal: Journal) -> Position:
     """Where to go on with this journal; one that the database does not know begins at 0.
 
@@ -45,8 +83,7 @@ def take_up(connection: Connection, journal: Journal) -> Position:
     remembered = connection.execute(LAST_INSTALLATION).scalar()
     if remembered and not any(state.energy.loaded for state in journal.states().values()):
         journal.take_installation(remembered)
-    start = {"journal_id": journal.id, "seq": 0, "installation": journal.installation, "runs": ""}
-    connection.execute(insert(bridge_positions).values(start))
+    begin(connection, journal.id, journal.installation)
     return Position()
 
 

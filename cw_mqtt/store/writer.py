@@ -16,7 +16,14 @@ from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
 from cw_mqtt.store.engine import first_line, patient, place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests
-from cw_mqtt.store.positions import Position, advance, first_unknown, note_runs, take_up
+from cw_mqtt.store.positions import (
+    Position,
+    advance,
+    first_unknown,
+    note_runs,
+    refuse_other,
+    take_up,
+)
 from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.ranges import stored_energy, stored_sums
 from cw_mqtt.store.retention import delete_oldest_day
@@ -149,12 +156,16 @@ class DatabaseWriter:
 
         Nothing is stored before every total is loaded: its energy would be counted again.
         """
+        here = place(self._engine.url)
+        with transaction(self._engine) as connection:
+            refuse_other(connection, self._journal, here)
         self._ids = prepare_database(self._engine, self._settings, self._clock())
         self._build_rollups(stopping)
         if stopping.is_set():
             return False
         with transaction(self._engine) as connection:
             self._position = take_up(connection, self._journal)
+        self._journal.note_database(here)
         self._compare_with_journal()
         self._load(self._known_states(), self._position.seq)
         self._copied = {}

@@ -10,7 +10,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,17 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Engine, Table, delete, insert, select, text
 
 from cw_mqtt import __version__
-from cw_mqtt.errors import BridgeError, UsageError
+from cw_mqtt.errors import BridgeError, InUseError, UsageError
 from cw_mqtt.journal_file import hold
 from cw_mqtt.model import iso_utc
 from cw_mqtt.store.content import Content, count_rows
-from cw_mqtt.store.engine import UTF_8, codec_of, filling, place, snapshot
+from cw_mqtt.store.engine import UTF_8, codec_of, filling, place, snapshot, transaction
+from cw_mqtt.store.positions import begin, is_known
 from cw_mqtt.store.schema import HEAD, REVISIONS
 from cw_mqtt.store.sequences import repair_sequences
 from cw_mqtt.store.tables import metadata
 from cw_mqtt.tools.journals import NAME as JOURNAL
-from cw_mqtt.tools.journals import copy_journal, filters_in, journal_id, take_journal
+from cw_mqtt.tools.journals import copy_journal, filters_in, journal_id, names_in, take_journal
 
 MANIFEST = "manifest.json"
 ROWS_AT_ONCE = 5000
@@ -129,10 +130,16 @@ def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool)
 
     Yields the share done. A journal that this database knows is kept: it is as new as the
     backup's, and brings what was measured since. Raises `InUseError` while the bridge runs,
-    `UsageError` when there is something and not `replace`.
+    unless it waits for this, `UsageError` when there is something and not `replace`.
     """
-    with closing(hold(data_dir)), opened(path) as (archive, manifest):
-        takes_journal = is_journal_taken(manifest, data_dir / JOURNAL, replace=replace)
+    with ExitStack() as held, opened(path) as (archive, manifest):
+        try:
+            held.enter_context(closing(hold(data_dir)))
+            takes_journal = is_journal_taken(manifest, data_dir / JOURNAL, replace=replace)
+        except InUseError:
+            takes_journal = False
+            if not is_waited_for(engine, manifest, data_dir / JOURNAL):
+                raise
         with filling(engine) as connection:
             if not replace and any(count_rows(connection, table) for table in TABLES):
                 raise UsageError(f"{place(engine.url)} is not empty; --replace empties it first")
@@ -143,6 +150,27 @@ def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool)
             with archive.open(JOURNAL) as copy:
                 take_journal(copy, data_dir / JOURNAL)
             archive.extractall(data_dir, filters_in(archive.namelist()))
+
+
+def is_waited_for(engine: Engine, manifest: Manifest, journal: Path) -> bool:
+    """Whether the bridge that runs here writes nothing until this history is restored."""
+    with transaction(engine) as connection:
+        is_empty = not any(count_rows(connection, table) for table in TABLES)
+    ours = names_in(journal).get("journal")
+    return is_empty and manifest.journal is not None and manifest.journal.id == ours
+
+
+def begin_empty(engine: Engine, data_dir: Path) -> None:
+    """Let the bridge use a database that does not have its history so far.
+
+    Raises `UsageError` when there is nothing to wait for.
+    """
+    journal = data_dir / JOURNAL
+    names = names_in(journal) if journal.exists() else {}
+    with transaction(engine) as connection:
+        if not names or is_known(connection, names["journal"]):
+            raise UsageError(f"{place(engine.url)} needs no history: nothing waits for it")
+        begin(connection, names["journal"], names["installation"])
 
 
 def fill_tables(

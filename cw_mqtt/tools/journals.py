@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -57,6 +58,16 @@ def journal_id(journal: Path) -> str:
         except sqlite3.DatabaseError:
             return ""
     return str(row[0])
+
+
+def names_in(journal: Path) -> dict[str, str]:
+    """What a journal is called, and its installation, also while the bridge has it open."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / NAME
+        copy_journal(journal, copy)
+        with closing(sqlite3.connect(copy)) as connection:
+            query = "SELECT name, state FROM states WHERE name IN ('journal', 'installation')"
+            return dict(connection.execute(query).fetchall())
 
 
 def take_journal(copy: IO[bytes], journal: Path) -> None:

@@ -255,3 +255,19 @@ def test_every_column_is_of_a_kind_that_json_holds() -> None:
     kinds = {type(column.type) for table in metadata.sorted_tables for column in table.columns}
 
     assert kinds <= {Integer, BigInteger, Double, String, Text}
+
+
+def test_a_running_bridge_that_waits_for_nothing_is_not_given_a_backup(
+    here: Installation, backup: Path
+) -> None:
+    result = here.call("restore", backup, "--replace")
+
+    assert result.exit_code == 2
+    assert "is in use by process" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("backup.zip", "--empty")])
+def test_either_a_file_or_nothing_is_restored(
+    here: Installation, arguments: tuple[str, ...]
+) -> None:
+    assert here.call("restore", *arguments).exit_code == 2
