@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+LIBC = ctypes.CDLL(None)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TIMEX_BYTES = 256  # more than `struct timex` has on any machine; zeros only ask
 TIME_ERROR = 5  # adjtimex(2): "the system clock is not synchronized"; less is synchronised
@@ -23,8 +24,8 @@ def is_synchronised() -> bool:
     False also where it cannot be asked: in some containers, and on other systems than Linux.
     """
     try:
-        state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
-    except (OSError, AttributeError):
+        state: int = LIBC.adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
+    except AttributeError:
         return False
     return 0 <= state < TIME_ERROR
 

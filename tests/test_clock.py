@@ -25,13 +25,13 @@ class Kernel:
 def test_the_kernel_says_whether_the_clock_is_synchronised(
     state: int, synchronised: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Kernel(state))
+    monkeypatch.setattr(clock, "LIBC", Kernel(state))
 
     assert is_synchronised() is synchronised
 
 
 def test_another_system_has_no_such_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(clock, "LIBC", object())
 
     assert is_synchronised() is False
 

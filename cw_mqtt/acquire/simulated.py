@@ -12,6 +12,7 @@ from random import Random
 from cw_mqtt.acquire.line import Line
 from cw_mqtt.acquire.pace import paced
 from cw_mqtt.acquire.serial_port import open_serial
+from cw_mqtt.clock import steady_s
 from cw_mqtt.model import TAIL_SIZE
 from cw_mqtt.simulate.firmware import TIMER_RANGE_MS, SensorFirmware, packets
 from cw_mqtt.simulate.household import plausible_power_w
@@ -23,18 +24,18 @@ TIMER_MS_PER_S = 110
 
 def open_simulated(keys: Sequence[bytes]) -> Line:
     """A line with one sensor for each key; they have been running all along."""
-    now_ts = time.time()
-    return SimulatedLine([running_sensor(key, now_ts) for key in keys])
+    now_s = steady_s()
+    return SimulatedLine([running_sensor(key, now_s) for key in keys])
 
 
-def running_sensor(key: bytes, now_ts: float) -> SensorFirmware:
+def running_sensor(key: bytes, now_s: float) -> SensorFirmware:
     """A sensor that has been running all along, also while the bridge was not.
 
-    Its timer starts from the clock, at a rate a little above that of its packets: so the bridge
-    sees it rise whenever the line is opened again, as it must.
+    Its timer starts from a clock that nobody sets, at a rate a little above that of its packets:
+    so the bridge sees it rise whenever the line is opened again, as it must.
     """
     random = Random()  # noqa: S311 - nothing secret comes of it
-    timer_ms = int(now_ts * TIMER_MS_PER_S) % TIMER_RANGE_MS
+    timer_ms = int(now_s * TIMER_MS_PER_S) % TIMER_RANGE_MS
     return SensorFirmware(key, random, timer_ms=timer_ms, tail=random.randbytes(TAIL_SIZE))
 
 
