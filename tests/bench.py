@@ -1,6 +1,6 @@
 """`make bench`: how fast and how small, each beside a baseline measured in the same run.
 
-python -m tests.bench [decode] [latency] [throughput] [size] [web] [idle]
+python -m tests.bench [decode] [latency] [throughput] [size] [store] [web] [idle]
 """
 
 import os
@@ -31,9 +31,10 @@ from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.model import Chain as SensorChain
 from cw_mqtt.model import Chunk, Verdict
+from tests.bench_store import bench_store
 from tests.bench_web import bench_web
 from tests.end_to_end.process import Board, Bridge, Subscriber, rows
-from tests.figures import percentile, say
+from tests.figures import cpu_s, percentile, say
 from tests.mosquitto import Broker
 from tests.packets import KEY
 from tests.postgres import running_postgres
@@ -294,12 +295,6 @@ def bench_idle() -> None:
     say("CPU share, one sensor each 8 s (aim: under 1 %)", f"{share:.2%}")
 
 
-def cpu_s(pid: int) -> float:
-    """The CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
 def settings_on(port: str, broker: Broker) -> dict[str, Any]:
     """Settings with one receiver and this broker."""
     return {
@@ -358,6 +353,7 @@ BENCHES = {
     "latency": bench_latency,
     "throughput": bench_throughput,
     "size": bench_size,
+    "store": bench_store,
     "web": bench_web,
     "idle": bench_idle,
 }

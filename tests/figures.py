@@ -1,6 +1,7 @@
 """How the benches tell their figures."""
 
 import statistics
+from pathlib import Path
 
 
 def say(what: str, figure: str) -> None:
@@ -11,3 +12,9 @@ def say(what: str, figure: str) -> None:
 def percentile(values: list[float], percent: int) -> float:
     """A percentile of many values."""
     return statistics.quantiles(values, n=100)[percent - 1]
+
+
+def cpu_s(pid: int) -> float:
+    """The CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
