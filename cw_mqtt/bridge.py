@@ -197,15 +197,14 @@ class Bridge:
         """
         with self._journal.lock:
             known = self._journal.states()
-            changed = {
-                state.sensor: replace(
-                    state, energy=known[state.sensor].energy, latest=known[state.sensor].latest
-                )
-                for state in batch.changed()
-            }
-            readings = [self._measured(changed, reading) for reading in batch.readings]
-            if readings or batch.heard:
-                self._journal.commit(changed.values(), readings, batch.heard)
+            changed = {state.sensor: kept(known[state.sensor], state) for state in batch.changed()}
+            for reading in batch.readings:
+                state = changed[reading.sensor]
+                if reading.verdict.counts:
+                    energy = self._counted(state.energy, reading)
+                    changed[reading.sensor] = replace(state, energy=energy, latest=reading)
+            if batch.readings or batch.heard:
+                self._journal.commit(changed.values(), batch.readings, batch.heard)
             else:  # refused repeats, of which anybody may send many
                 self._journal.note(changed.values())
 
@@ -379,9 +378,7 @@ class Bridge:
             batch.events.append(Event(kind, heard_ts, slug))
 
     def _counted(self, energy: Energy, reading: Reading) -> Energy:
-        """The energy after a reading; unchanged by one that does not count."""
-        if not reading.verdict.counts:
-            return energy
+        """The energy after a reading that counts."""
         return add_measure(
             energy,
             reading.ts,
@@ -390,14 +387,6 @@ class Bridge:
             max_gap_s=self._settings.energy.max_gap_s,
             price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
         )
-
-    def _measured(self, states: dict[str, SensorState], reading: Reading) -> Reading:
-        """Take a reading into its sensor's state, if it counts; the answer tells the energy."""
-        energy = self._counted(states[reading.sensor].energy, reading)
-        reading = replace(reading, day_j=energy.day_j, night_j=energy.night_j)
-        if reading.verdict.counts:
-            states[reading.sensor] = replace(states[reading.sensor], energy=energy, latest=reading)
-        return reading
 
     def _tell(self, events: Iterable[Event]) -> None:
         """Log what happened and hand it to the publisher; the same thing once in ten minutes."""
@@ -427,6 +416,11 @@ class Bridge:
         states = self._journal.states()
         now_ts = self.now()
         return {slug: report_sensor(states[slug], now_ts) for slug in self._sensors}
+
+
+def kept(known: SensorState, judged: SensorState) -> SensorState:
+    """A judged state with what other threads may have changed meanwhile."""
+    return replace(judged, energy=known.energy, latest=known.latest, identity=known.identity)
 
 
 def join(

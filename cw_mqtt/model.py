@@ -86,8 +86,7 @@ class Reading:
     """What a sensor said at one moment, calibrated, with the verdict on it.
 
     Only readings whose verdict counts become measures; settling and unverified ones are kept
-    apart in the table `set_aside`. `day_j` and `night_j` are the sensor's `Energy` counters once
-    this reading is in them.
+    apart in the table `set_aside`.
     """
 
     sensor: str
@@ -97,8 +96,6 @@ class Reading:
     battery_mv: int
     verdict: Verdict
     night: bool = False
-    day_j: float = 0.0
-    night_j: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

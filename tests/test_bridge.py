@@ -74,15 +74,6 @@ def test_packets_become_readings_and_energy(start):
     assert running.state.latest == running.readings()[-1]
 
 
-def test_each_reading_tells_the_energy_of_the_sensor_up_to_it(start):
-    running = start().loaded()
-
-    running.bridge.process(chunks())
-
-    assert [r.day_j for r in running.readings()[:7]] == [0] * 6 + [expected_j(first=5, last=7)]
-    assert running.readings()[-1].day_j == running.state.energy.day_j
-
-
 def test_one_commit_or_many_give_the_same(start):
     together, one_by_one = start("together").loaded(), start("single").loaded()
 
