@@ -403,3 +403,13 @@ def test_streams_that_are_closed_give_their_numbers_to_no_file(tmp_path):
 
     assert streams == ["/dev/null"] * 3
     assert process.returncode == 0
+
+
+def test_what_is_imported_later_is_not_taken_from_the_working_folder(tmp_path):
+    (tmp_path / "alembic").mkdir()
+    (tmp_path / "alembic" / "__init__.py").write_text("raise SystemExit('not this one')")
+    command = [sys.executable, "-m", "cw_mqtt", "--config", write_config(tmp_path), "user", "list"]
+
+    listed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (listed.returncode, listed.stderr) == (0, "")

@@ -126,6 +126,11 @@ def parse_host(value: str) -> str:
     return host
 
 
+def in_url(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
 def parse_topic(value: str) -> str:
     """A topic to publish below."""
     if not value or value.startswith("/") or value.endswith("/") or set("+#\0") & set(value):

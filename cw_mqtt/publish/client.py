@@ -18,6 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from cw_mqtt.config.settings import MqttSettings
+from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.publish.limits import Limits, Protocol
 from cw_mqtt.publish.network import (
@@ -85,7 +86,7 @@ class Connection:
         self.acked_at_s = time.monotonic()
         self.received: deque[Received] = deque(maxlen=MOST_RECEIVED)
         self.refused: dict[str, str] = {}
-        self._broker = f"the MQTT broker {settings.host}:{settings.port}"
+        self._broker = f"the MQTT broker {in_url(settings.host)}:{settings.port}"
         self._client_id = client_id
         self._bell = bell
         self._will = will

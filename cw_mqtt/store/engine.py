@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from cw_mqtt.config.settings import DatabaseSettings
+from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
 from cw_mqtt.store import postgres
 
@@ -201,4 +202,4 @@ def place(url: URL) -> str:
     """How people know this database, such as `localhost:5432/citizenwatt`."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return f"{url.host or 'local socket'}:{url.port or 5432}/{url.database}"
+    return f"{in_url(url.host or 'local socket')}:{url.port or 5432}/{url.database}"

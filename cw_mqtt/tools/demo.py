@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import click
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from cw_mqtt.config.load import EXAMPLE_KEY
@@ -23,6 +24,7 @@ from cw_mqtt.config.settings import (
     Settings,
     WebSettings,
 )
+from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import UsageError
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.tariff import is_night
@@ -79,12 +81,15 @@ def run_demo(settings: Settings, folder: Path, history: timedelta) -> None:
 
 
 def example_settings() -> Settings:
-    """For those who have no config.yaml yet."""
+    """For those who have no config.yaml yet. Raises `UsageError` for a wrong `TZ`."""
     sensor = {"slug": "main", "name": "CitizenWatt", "key": EXAMPLE_KEY.hex()}
     receiver = {"name": "demo", "port": SIMULATED}
-    return Settings.model_validate(
-        {"receivers": [receiver], "sensors": [sensor]}, context={"folder": Path()}
-    )
+    try:
+        return Settings.model_validate(
+            {"receivers": [receiver], "sensors": [sensor]}, context={"folder": Path()}
+        )
+    except ValidationError as error:
+        raise UsageError(error.errors()[0]["msg"]) from error
 
 
 def demo_settings(settings: Settings) -> Settings:
@@ -105,7 +110,7 @@ def where_to_look(
     mqtt: MqttSettings, whose: str, topic: str, web: WebSettings, password: str
 ) -> str:
     """What a newcomer does next."""
-    page = f"{'https' if web.tls else 'http'}://{web.host}:{web.port}/"
+    page = f"{'https' if web.tls else 'http'}://{in_url(web.host)}:{web.port}/"
     page = page.replace(EVERYWHERE, "localhost")
     user = f" -u {mqtt.username} -P ..." if mqtt.username else ""
     return f"""
@@ -113,7 +118,7 @@ This is the demo: a simulated sensor sends a packet every 8 seconds, and the
 second one proves the first. Ctrl+C ends it.
 
   Web page   {page}   login {LOGIN}, password {password}
-  Broker     {mqtt.host}:{mqtt.port} ({whose})
+  Broker     {in_url(mqtt.host)}:{mqtt.port} ({whose})
   Watch      mosquitto_sub -h {mqtt.host} -p {mqtt.port}{user} -v -t '{topic}'
 
 For your own sensors, write your receiver's port and their keys into config.yaml.
@@ -245,7 +250,8 @@ def answers(port: int) -> bool:
 def free_port(host: str, wanted: int) -> int:
     """The port wanted if it can be listened on, else another one."""
     try:
-        socket.create_server((host, wanted)).close()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, wanted), family=family).close()
     except OSError:
         with socket.create_server((HERE, 0)) as server:
             return int(server.getsockname()[1])

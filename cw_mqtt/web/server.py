@@ -17,6 +17,7 @@ from typing import Any
 import cherrypy
 
 from cw_mqtt.config.settings import SensorSettings, WebSettings
+from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
@@ -163,8 +164,8 @@ class WebServer:
             number = error.errno or 0
             reason = os.strerror(number) if number > 0 else error.strerror
             raise ResourceAwayError(
-                f"cannot listen on {settings.host}:{settings.port}: {reason}; change web.port "
-                "(or web.host), or stop the program that holds it"
+                f"cannot listen on {in_url(settings.host)}:{settings.port}: {reason}; change "
+                "web.port (or web.host), or stop the program that holds it"
             ) from error
 
 

@@ -14,9 +14,16 @@ from pathlib import Path
 import pytest
 
 import cw_mqtt.tools.demo
+from cw_mqtt.config.settings import MqttSettings, WebSettings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.simulate.firmware import receiver_line
-from cw_mqtt.tools.demo import broker_program, demo_broker, demo_settings
+from cw_mqtt.tools.demo import (
+    broker_program,
+    demo_broker,
+    demo_settings,
+    example_settings,
+    where_to_look,
+)
 from tests.command import started, write_config
 from tests.end_to_end.process import CW_MQTT, Board, Bridge, Subscriber, retained, rows
 from tests.missing import AMQTT, MOSQUITTO, missing, needed
@@ -269,3 +276,17 @@ def test_what_a_broker_said_that_does_not_start_is_shown(tmp_path, monkeypatch):
         demo_broker(None, tmp_path),
     ):
         pass
+
+
+def test_a_wrong_zone_of_the_computer_is_refused_without_settings_too(monkeypatch):
+    monkeypatch.setenv("TZ", "CET-1CEST")
+
+    with pytest.raises(UsageError, match='TZ, "CET-1CEST", is no time zone known here'):
+        example_settings()
+
+
+def test_the_page_may_be_at_an_ipv6_address():
+    web, mqtt = WebSettings(host="::1", port=8080), MqttSettings(host="::1")
+
+    assert "http://[::1]:8080/" in where_to_look(mqtt, "yours", "#", web, "password")
+    assert "[::1]:1883" in where_to_look(mqtt, "yours", "#", web, "password")
