@@ -62,7 +62,7 @@ class Dating:
 
     def _dated(self, chunk: Chunk) -> Chunk:
         era = self._journal.era
-        if not era or not is_set(era, chunk):
+        if not era or not was_set(era, chunk):
             return chunk
         return replace(chunk, heard_ts=era.offset_s + chunk.monotonic_s)
 
@@ -73,7 +73,7 @@ class Dating:
         era = self._journal.era
         if not era or era.boot != self._clocks.boot:
             era = self._begin(chunk, era)
-        elif is_set(era, chunk) and chunk.monotonic_s > era.since_s:
+        elif was_set(era, chunk) and chunk.monotonic_s > era.since_s:
             era = self._set(chunk, era)
         self._followed = ahead_s, now_s
         seen_right = synchronised and abs(ahead_s - era.offset_s) <= STEP_S
@@ -122,8 +122,8 @@ def offset_s(chunk: Chunk) -> float:
     return chunk.heard_ts - chunk.monotonic_s
 
 
-def is_set(era: Era, chunk: Chunk) -> bool:
-    """Whether the clock was set since."""
+def was_set(era: Era, chunk: Chunk) -> bool:
+    """Whether the clock was set between the begin of an era and a chunk."""
     return abs(offset_s(chunk) - era.offset_s) > STEP_S
 
 
