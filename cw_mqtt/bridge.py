@@ -24,6 +24,7 @@ from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
 from cw_mqtt.decode.verify import Ruling, judge
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
+from cw_mqtt.hearing import Hearing
 from cw_mqtt.journal import Journal
 from cw_mqtt.keys import fingerprint
 from cw_mqtt.measure.energy import add_measure, never_less, start_from
@@ -87,7 +88,7 @@ class Batch:
 class Bridge:
     """Takes chunks, keeps each sensor's state, commits what they change.
 
-    `events` is a bounded ring that the publisher empties.
+    `events` is a bounded ring that the publisher empties. `hearing` knows who is silent.
     """
 
     name = "bridge"
@@ -111,6 +112,7 @@ class Bridge:
         self._events = events
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self._keyring = Keyring(sensor_keys(settings.sensors))
+        self.hearing = Hearing(settings, health)
         self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
         self._framers = {r.name: self._framer(r.name, r.form) for r in settings.receivers}
         self._batch: Batch | None = None  # judged; the journal has refused it so far
@@ -173,8 +175,8 @@ class Bridge:
         dated = self._dating.dated(chunks, follow=self._batch is None)
         batch = self._batch or self._new_batch()
         self._states = batch.states
-        for heard_ts, opened in self._cut(dated):
-            self._judge(heard_ts, opened, batch)
+        for chunk, opened in self._cut(dated):
+            self._judge(chunk, opened, batch)
         self._batch = None  # what no try could commit must not come back
         try:
             self._commit(batch)
@@ -184,6 +186,7 @@ class Bridge:
             raise
         self._losing = False
         self._tell(batch.events)
+        self.hearing.look(self._states)
 
     def _new_batch(self) -> Batch:
         known = self._journal.states()
@@ -322,7 +325,7 @@ class Bridge:
 
         return Framer(form, open_block)
 
-    def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[float, Opened]]:
+    def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Opened]]:
         for chunk in chunks:
             framer = self._framers[chunk.receiver]
             for piece in framer.feed(chunk):
@@ -330,12 +333,14 @@ class Bridge:
                     text = " ".join((piece.kind, *piece.fields))
                     self._health.show("receivers", chunk.receiver, "told", value=text)
                 else:
-                    yield chunk.heard_ts, piece
+                    yield chunk, piece
             for what, count in framer.counts.items():
                 self._health.show("receivers", chunk.receiver, what, value=count)
+            self.hearing.useless(chunk.receiver, framer.counts["undecryptable"])
 
-    def _judge(self, heard_ts: float, opened: Opened, batch: Batch) -> None:
+    def _judge(self, chunk: Chunk, opened: Opened, batch: Batch) -> None:
         """Judge one packet and change the states of the sensors that share its key."""
+        heard_ts = chunk.heard_ts
         chains = {slug: self._states[slug].chain for slug in opened.sensors}
         judgement = judge(
             chains,
@@ -348,13 +353,17 @@ class Bridge:
                 self._states[slug] = replace(self._states[slug], chain=chain)
         if judgement.rebooted:
             batch.events.append(Event("sensor_rebooted", heard_ts, judgement.rebooted))
-        for ruling in judgement.rulings:
+        *expired, newest = judgement.rulings
+        is_late = self.hearing.is_late(chunk, opened.packet.payload)
+        if newest.verdict is Verdict.REPLAYED and is_late:
+            newest = replace(newest, verdict=Verdict.DUPLICATE)
+        for ruling in (*expired, newest):
             self._rule(ruling, batch)
-        newest = judgement.rulings[-1]
         if newest.verdict not in (Verdict.DUPLICATE, Verdict.REPLAYED):
             batch.heard[opened.packet.payload] = None
         if newest.verdict in PROVEN:
             self._note_heard(newest.sensor, heard_ts, opened, batch)
+            self.hearing.proven(chunk, newest.sensor)
 
     def _rule(self, ruling: Ruling, batch: Batch) -> None:
         """Let one verdict take effect: counted, and if it is a reading, measured and kept."""

@@ -46,6 +46,11 @@ class Condition:
         self._over_s = -math.inf
         self._steady_s = STEADY_S
 
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing was wrong the last time that it was looked at."""
+        return not self._faults or self._right_since_s is not None
+
     def right(self) -> None:
         """It has just been seen in order; say so again and again."""
         with self._lock:

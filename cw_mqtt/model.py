@@ -5,12 +5,16 @@ Dataclasses that the journal keeps are read back with their defaults for fields 
 new field needs a default and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from statistics import median
 from typing import ClassVar, NamedTuple
 
+NOMINAL_INTERVAL_S = 8.192  # the sensor's watchdog timer, until its true period was observed
+SILENT_INTERVALS = 6
+SHORTEST_TIMEOUT_S = 30.0
 JOULES_PER_KWH = 3_600_000
 BLOCK_SIZE = 16
 TAIL_SIZE = 6
@@ -316,6 +320,14 @@ class Event:
     ts: float
     sensor: str | None = None
     text: str = ""
+
+
+def timeout_s(intervals_s: Sequence[float], configured_s: float | None) -> float:
+    """How long a sensor may be silent before it counts as offline."""
+    if configured_s is not None:
+        return configured_s
+    usual_s = median(intervals_s) if intervals_s else NOMINAL_INTERVAL_S
+    return max(SHORTEST_TIMEOUT_S, SILENT_INTERVALS * usual_s)
 
 
 def iso_utc(ts: float) -> str:

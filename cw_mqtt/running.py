@@ -130,7 +130,14 @@ def make_stages(
         services.append(watch)
         actions["config/reload"] = watch.reload
     services += [
-        make_receiver(receiver, folder, keys, bridge.receive, health)
+        make_receiver(
+            receiver,
+            folder,
+            keys,
+            bridge.receive,
+            health,
+            partial(bridge.hearing.of_use_s, receiver.name),
+        )
         for receiver in settings.receivers
     ]
     services.append(bridge)

@@ -485,3 +485,20 @@ def test_a_packet_that_two_keys_open_goes_to_the_sensor_that_proves_it(start):
 
     assert {reading.sensor for reading in running.readings()} == {"main"}
     assert running.journal.states()["other"].verdicts == {}
+
+
+def test_a_second_receiver_that_is_seconds_late_is_no_attacker(start):
+    names = ("hall", "cellar")
+    running = start(receivers=[{"name": name, "port": "simulated:"} for name in names]).loaded()
+    late = [
+        replace(
+            each, receiver="cellar", heard_ts=each.heard_ts + 6, monotonic_s=each.monotonic_s + 6
+        )
+        for each in chunks()
+    ]
+
+    running.bridge.process(sorted(chunks() + late, key=lambda each: each.heard_ts))
+
+    assert running.state.verdicts[Verdict.DUPLICATE] == 20
+    assert Verdict.REPLAYED not in running.state.verdicts
+    assert not running.events

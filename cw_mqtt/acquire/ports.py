@@ -23,11 +23,12 @@ def make_receiver(
     keys: Sequence[bytes],
     hand_over: HandOver,
     health: Health,
+    of_use_s: Callable[[], float] | None = None,
 ) -> Service:
     """The service that listens to a receiver's port; nothing is opened yet.
 
     A relative path is meant from `folder`; `keys` are those of the sensors that `simulated:`
-    simulates.
+    simulates. `of_use_s` is as for `Receiver`.
     """
     kind, place = split_port(settings.port)
     open_port = partial(open_serial, settings.port, settings.baudrate)
@@ -40,4 +41,4 @@ def make_receiver(
     health.show("receivers", settings.name, "port", value=shown_port(settings.port))
     if kind == "replay":
         return ReplayReceiver(settings.name, folder / place, hand_over, health)
-    return Receiver(settings.name, openers[kind], hand_over, health)
+    return Receiver(settings.name, openers[kind], hand_over, health, of_use_s=of_use_s)

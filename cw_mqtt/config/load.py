@@ -79,6 +79,12 @@ def warnings(settings: Settings) -> tuple[str, ...]:
         for sensor in settings.sensors
         if sensor.key.get_secret_value() == EXAMPLE_KEY
     ]
+    advice += [
+        f"receivers[{receiver.name}].port: {receiver.port} may be another device after the next"
+        " start; name it by its link in /dev/serial/by-id"
+        for receiver in settings.receivers
+        if re.match(r"/dev/tty(USB|ACM)\d", receiver.port)
+    ]
     by_night = any(line.night for line in settings.providers)
     if by_night and "timezone" not in settings.model_fields_set and _is_utc(settings.timezone):
         advice.append(

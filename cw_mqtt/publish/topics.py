@@ -18,9 +18,6 @@ ONLINE, OFFLINE = "online", "offline"
 BRIDGE_DOCUMENTS = ("state", "info", "health", "totals")
 SENSOR_VALUES = ("energy", "state", "power", "availability")  # in the order told on connecting
 
-NOMINAL_INTERVAL_S = 8.192  # the sensor's watchdog timer, until its true period was observed
-SILENT_INTERVALS = 6
-SHORTEST_TIMEOUT_S = 30.0
 HEALTH_EVERY_S = 60.0
 HEALTH_EXPIRY_S = 180
 
@@ -145,14 +142,6 @@ class Topics:
 def cleared(topic: str) -> Message:
     """Removes what the broker keeps under `topic`."""
     return Message(topic, "", 1, retain=True)
-
-
-def timeout_s(intervals_s: Sequence[float], configured_s: float | None) -> float:
-    """How long a sensor may be silent before it counts as offline."""
-    if configured_s is not None:
-        return configured_s
-    usual_s = median(intervals_s) if intervals_s else NOMINAL_INTERVAL_S
-    return max(SHORTEST_TIMEOUT_S, SILENT_INTERVALS * usual_s)
 
 
 def is_online(seen_ts: float | None, timeout_s: float, now_ts: float) -> bool:

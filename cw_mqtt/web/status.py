@@ -9,13 +9,11 @@ from cw_mqtt import __version__
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import SensorState, iso_utc
+from cw_mqtt.model import SensorState, iso_utc, timeout_s
 from cw_mqtt.web.gate import base_path
 
 FOLDER = Path(__file__).parent
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
-# Some fourteen packets of the usual 8 s: then its power is dimmed, for it may no longer be true.
-SILENT_AFTER_S = 120.0
 AGES_S = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -78,6 +76,6 @@ class StatusPage:
 
 def is_silent(sensor: SensorSettings, state: SensorState, now_ts: float) -> bool:
     """Whether the sensor was not heard for so long that its power may no longer be true."""
-    timeout_s = sensor.availability_timeout_s or SILENT_AFTER_S
+    limit_s = timeout_s(state.chain.intervals_s, sensor.availability_timeout_s)
     # abs: what a clock that was ahead has dated counts as old
-    return state.seen_ts is None or abs(now_ts - state.seen_ts) > timeout_s
+    return state.seen_ts is None or abs(now_ts - state.seen_ts) > limit_s

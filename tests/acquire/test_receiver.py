@@ -94,6 +94,23 @@ def test_a_deaf_board_is_opened_again_until_it_is_heard(
     assert "is heard again" in warnings[1]
 
 
+@pytest.mark.usefixtures("caplog")
+def test_a_board_that_writes_zeros_is_opened_again_like_a_silent_one(
+    serving: Serving, board: Board
+) -> None:
+    open_line = partial(open_serial, board.port, 57600)
+    arguments = (serving.chunks.append, serving.health, 0.1, lambda: 0.0)
+    serving.start(Receiver("hall", open_line, *arguments))
+
+    def reopened() -> bool:
+        board.send(bytes(16))
+        return serving.figure("hall", "reopened") == 2
+
+    wait_until(reopened)
+
+    assert any(serving.contents)
+
+
 def test_patience_with_a_quiet_line_doubles_up_to_six_times(
     serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from cw_mqtt.config.load import find_config, format_mistakes, load_settings, warnings
+from cw_mqtt.config.settings import ReceiverSettings
 from cw_mqtt.errors import SettingsError, UsageError
 from tests.config.conftest import LEAST, Load, Refuse
 
@@ -211,6 +212,17 @@ def test_the_published_example_key_is_warned_of(load: Load) -> None:
     assert advice == (
         "sensors[main].key is the published example key: a neighbour's factory sensor decrypts too",
     )
+
+
+@pytest.mark.parametrize(
+    ("port", "advised"),
+    [("/dev/ttyUSB0", True), ("/dev/ttyACM1", True), ("/dev/serial/by-id/usb-1", False)],
+)
+def test_a_port_whose_name_changes_is_warned_of(load: Load, port: str, *, advised: bool) -> None:
+    receivers = (ReceiverSettings(name="hall", port=port),)
+    settings = load().model_copy(update={"receivers": receivers})
+
+    assert any("/dev/serial/by-id" in text for text in warnings(settings)) is advised
 
 
 def test_without_any_settings_file_the_places_looked_at_are_named(

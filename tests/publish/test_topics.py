@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cw_mqtt.config.settings import PublishSettings
-from cw_mqtt.model import Event, SensorState
+from cw_mqtt.model import Event, SensorState, timeout_s
 from cw_mqtt.publish.contract import Contract
-from cw_mqtt.publish.topics import Message, Topics, is_due, is_online, timeout_s
+from cw_mqtt.publish.topics import Message, Topics, is_due, is_online
 from tests.publish.house import NOW_TS, reading, state
 from tests.settings import NIGHT_CONTRACT, settings
 

@@ -1,0 +1,87 @@
+"""Who should be heard and is not: silent sensors, receivers that hear nothing of use."""
+
+from collections.abc import Callable, Mapping
+
+from cw_mqtt.clock import steady_s
+from cw_mqtt.condition import Condition
+from cw_mqtt.config.settings import Settings
+from cw_mqtt.health import Health
+from cw_mqtt.model import Chunk, SensorState, iso_utc, timeout_s
+
+FEW_FRAMES = 10
+LATE_S = 120.0  # what a network may hold back: a connection that breaks is given up by then
+
+NO_USE = (
+    "hears frames that no key opens, and none that one does: is its port that of the receiver "
+    "(name it by /dev/serial/by-id), and are the sensors' keys right? cw-mqtt analyze tells more"
+)
+SILENT = (
+    "silent for more than {limit_s:.0f} s, {last}: see its battery, and its way to the receiver; "
+    "cw-mqtt analyze tells what is heard"
+)
+
+
+class Hearing:
+    """Follows when each sensor, and by each receiver anything of use, was heard; for one thread.
+
+    Times are those of `steady_s`: a clock that is set makes nobody silent.
+    """
+
+    def __init__(
+        self, settings: Settings, health: Health, steady: Callable[[], float] = steady_s
+    ) -> None:
+        self._steady = steady
+        now_s = steady()
+        self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
+        self._heard_s = dict.fromkeys(self._sensors, now_s)
+        self._of_use_s = {receiver.name: now_s for receiver in settings.receivers}
+        self._useless = dict.fromkeys(self._of_use_s, 0)
+        self._known_useless = dict.fromkeys(self._of_use_s, 0)
+        self._wrong: dict[str, Condition] = {}
+        self._health = health
+        self._recent: dict[bytes, Chunk] = {}
+
+    def of_use_s(self, receiver: str) -> float:
+        """When a receiver last heard a proven packet, or was started; for any thread."""
+        return self._of_use_s[receiver]
+
+    def proven(self, chunk: Chunk, slug: str) -> None:
+        """A packet in this chunk was the sensor's own."""
+        self._heard_s[slug] = self._of_use_s[chunk.receiver] = self._steady()
+        self._known_useless[chunk.receiver] = self._useless[chunk.receiver]
+
+    def useless(self, receiver: str, count: int) -> None:
+        """So many frames that no key opened has a receiver heard since its start."""
+        self._useless[receiver] = count
+
+    def is_late(self, chunk: Chunk, payload: bytes) -> bool:
+        """Whether another receiver has just heard the same; to be asked about each packet."""
+        recent = self._recent
+        while recent and chunk.monotonic_s - next(iter(recent.values())).monotonic_s > LATE_S:
+            del recent[next(iter(recent))]
+        return recent.setdefault(payload, chunk).receiver != chunk.receiver
+
+    def look(self, states: Mapping[str, SensorState]) -> None:
+        """Say who should be heard and is not, and who is heard again."""
+        now_s = self._steady()
+        for slug, sensor in self._sensors.items():
+            state = states[slug]
+            limit_s = timeout_s(state.chain.intervals_s, sensor.availability_timeout_s)
+            last = f"last heard at {iso_utc(state.seen_ts)}" if state.seen_ts else "not heard yet"
+            reason = SILENT.format(limit_s=limit_s, last=last)
+            self._note(f"sensor {slug}", reason if now_s - self._heard_s[slug] > limit_s else None)
+        for receiver, count in self._useless.items():
+            useless = count - self._known_useless[receiver] >= FEW_FRAMES
+            silent = now_s - self._of_use_s[receiver] > LATE_S
+            self._note(f"packets {receiver}", NO_USE if useless and silent else None)
+
+    def _note(self, name: str, reason: str | None) -> None:
+        condition = self._wrong.get(name)
+        if reason is None:
+            if condition:
+                condition.right()
+            return
+        if condition is None:
+            condition = self._wrong[name] = Condition(name, self._health, 0.0, self._steady)
+        if condition.is_right:
+            condition.wrong(reason)
