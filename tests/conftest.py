@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from logging.handlers import BufferingHandler
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from tests.amounts import TORTURE, amount
 from tests.missing import tell_what_did_not_run
 from tests.mosquitto import Broker
 from tests.postgres import PostgresServer, running_postgres
@@ -22,6 +24,16 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
+
+# Generated cases are the same each time, and ever others in `make torture`; none is timed.
+hypothesis.settings.register_profile(
+    "ours",
+    max_examples=amount(25, torture=500),
+    derandomize=not TORTURE,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.load_profile("ours")
 
 LATIN1 = "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
 database_numbers = itertools.count(1)

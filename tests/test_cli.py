@@ -39,11 +39,11 @@ def config(tmp_path):
     return write_config(tmp_path)
 
 
-@pytest.fixture
-def bridge(tmp_path):
-    """A running bridge without a broker, ended by Ctrl+C."""
-    running = Bridge(tmp_path, {"receivers": [{"name": "hall", "port": "simulated:"}]})
-    running.stop_signal = signal.SIGINT
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory):
+    """A running bridge without a broker, for all tests that only talk with it."""
+    folder = tmp_path_factory.mktemp("bridge")
+    running = Bridge(folder, {"receivers": [{"name": "hall", "port": "simulated:"}]})
     running.start()
     yield running
     running.stop()
@@ -186,8 +186,8 @@ def test_decode_refuses_what_is_no_packet(config, text):
     assert result.stdout == ""
 
 
-def test_a_new_user_may_log_in_to_the_running_bridge(tmp_path, bridge):
-    config = tmp_path / "config.yaml"
+def test_a_new_user_may_log_in_to_the_running_bridge(bridge):
+    config = bridge.config
 
     first = call(config, "user", "add", "ada", typed="lovelace é\nlovelace é\n")
     again = call(config, "user", "add", "ada", typed="another one\nanother one\n")
@@ -218,16 +218,16 @@ def test_a_short_password_is_refused(config):
     assert "8 to 1000 characters" in result.stderr
 
 
-def test_a_new_password_ends_the_old_one_in_the_running_bridge(tmp_path, bridge):
-    config = tmp_path / "config.yaml"
-    call(config, "user", "add", "ada", "--password", "the old one")
-    before = page_status(bridge.port, "ada", "the old one")
+def test_a_new_password_ends_the_old_one_in_the_running_bridge(bridge):
+    config = bridge.config
+    call(config, "user", "add", "eve", "--password", "the old one")
+    before = page_status(bridge.port, "eve", "the old one")
 
-    result = call(config, "user", "passwd", "ada", typed="the new one\nthe new one\n")
+    result = call(config, "user", "passwd", "eve", typed="the new one\nthe new one\n")
 
     assert result.exit_code == 0
-    assert (before, page_status(bridge.port, "ada", "the new one")) == (200, 200)
-    assert page_status(bridge.port, "ada", "the old one") == 401
+    assert (before, page_status(bridge.port, "eve", "the new one")) == (200, 200)
+    assert page_status(bridge.port, "eve", "the old one") == 401
 
 
 def test_users_are_listed_changed_and_removed(config):
@@ -260,8 +260,8 @@ def test_a_user_or_token_that_is_not_there_is_named(config, command):
     assert "'eve'; cw-mqtt user" in result.stderr
 
 
-def test_a_token_is_shown_once_and_lets_a_program_in_until_it_is_removed(tmp_path, bridge):
-    config = tmp_path / "config.yaml"
+def test_a_token_is_shown_once_and_lets_a_program_in_until_it_is_removed(bridge):
+    config = bridge.config
 
     token = call(config, "user", "token", "add", "solar", "--role", "write").stdout.strip()
     let_in = page_status(bridge.port, token=token)
@@ -320,7 +320,11 @@ def test_a_closed_pipe_is_no_traceback(config, command):
         assert process.stderr.read() == ""
 
 
-def test_ctrl_c_ends_the_bridge_cleanly(bridge):
+def test_ctrl_c_ends_the_bridge_cleanly(tmp_path):
+    bridge = Bridge(tmp_path, {"receivers": [{"name": "hall", "port": "simulated:"}]})
+    bridge.stop_signal = signal.SIGINT
+    bridge.start()
+
     bridge.stop()
 
     assert bridge.exit_code == 0
@@ -356,7 +360,7 @@ def test_a_terminal_that_is_closed_ends_the_bridge(tmp_path):
 
 
 def test_a_running_bridge_is_backed_up_and_not_restored(tmp_path, bridge):
-    config, backup = tmp_path / "config.yaml", tmp_path / "backup.zip"
+    config, backup = bridge.config, tmp_path / "backup.zip"
 
     backed_up = call(config, "backup", backup)
     restored = call(config, "restore", backup, "--replace")

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cw_mqtt.bridge import Bridge
@@ -379,9 +379,6 @@ def act(board: Board, kind: str, number: float) -> None:
 
 
 @given(acts=st.lists(ACTS, max_size=10))
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 def test_whatever_the_clock_did_a_right_one_finds_everything(
     caplog: pytest.LogCaptureFixture, acts: list[tuple[str, float]]
 ) -> None:

@@ -1,5 +1,6 @@
 """What holds whatever bytes come: in step again soon, nothing raised, nothing accepted, bounded."""
 
+import gc
 import logging
 import tempfile
 import tracemalloc
@@ -10,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cw_mqtt.model import BLOCK_SIZE, Chunk
@@ -24,9 +25,6 @@ GOOD_BEFORE, GOOD_AFTER = 4, 3
 GARBAGE_BYTES = amount(4_000, torture=20_000)
 MOST_GROWTH_BYTES = 10_000
 MOST_HELD = 8
-a_few = settings(
-    max_examples=amount(15, torture=600), suppress_health_check=list(HealthCheck), deadline=None
-)
 
 position = st.integers(0, BLOCK_SIZE - 1)
 edit = st.one_of(
@@ -76,7 +74,6 @@ def accepted_w(listener: Listener) -> list[int]:
     return [int(reading.power_w) for reading in listener.counting()]
 
 
-@a_few
 @given(edit, st.lists(st.integers(1, 60), max_size=4), st.booleans())
 def test_the_good_packets_around_a_damaged_one_are_accepted(edit, cuts, merged):
     sent = bursts(GOOD_BEFORE + 1 + GOOD_AFTER)
@@ -101,7 +98,6 @@ def split(content: bytes, cuts: list[int]) -> list[bytes]:
     return [content[a:b] for a, b in pairwise(places) if content[a:b]]
 
 
-@a_few
 @given(st.lists(st.tuples(piece, pause_s, st.booleans()), max_size=30))
 def test_arbitrary_bytes_raise_nothing_and_make_no_measure(garbage):
     at_s = 0.0
@@ -114,7 +110,6 @@ def test_arbitrary_bytes_raise_nothing_and_make_no_measure(garbage):
         assert listener.readings() == []
 
 
-@a_few
 @given(st.lists(st.tuples(piece, st.floats(0, 0.5), st.booleans()), max_size=12))
 def test_arbitrary_bytes_between_two_packets_cost_none(garbage):
     before, *after = bursts(6)
@@ -169,6 +164,7 @@ def test_memory_is_bounded_whatever_is_sent(kind, pause):
                 parts = [chunk(flood(kind, random), at_s + pause * n) for n in range(16)]
                 listener.read(parts)
                 sent_bytes += sum(len(part.content) for part in parts)
+            gc.collect()
             kept_bytes.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
 

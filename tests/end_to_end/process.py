@@ -54,7 +54,7 @@ class Board:
 
 
 class Bridge(Program):
-    """`cw-mqtt run` with settings of its own; it is started when its web page answers."""
+    """`cw-mqtt run` with settings of its own, in `config`; started when its web page answers."""
 
     def __init__(self, folder: Path, settings: dict[str, Any], **run_as: Any) -> None:
         port = free_port()
@@ -65,9 +65,9 @@ class Bridge(Program):
             "web": {"host": HOST, "port": port},
             **settings,
         }
-        config = folder / "config.yaml"
-        config.write_text(json.dumps(settings))  # JSON is YAML
-        super().__init__([CW_MQTT, "--config", config, "run"], folder, port, **run_as)
+        self.config = folder / "config.yaml"
+        self.config.write_text(json.dumps(settings))  # JSON is YAML
+        super().__init__([CW_MQTT, "--config", self.config, "run"], folder, port, **run_as)
 
     def kill(self) -> None:
         """End it at once, as the system does when memory runs out."""

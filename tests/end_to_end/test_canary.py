@@ -1,7 +1,6 @@
 """Secrets of every kind are put into the settings, and looked for in everything that comes out."""
 
 import base64
-import subprocess
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -9,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.process import CW_MQTT, SQLITE_ONLY, Bridge, Subscriber
+from tests.command import call
+from tests.end_to_end.process import SQLITE_ONLY, Bridge, Subscriber
 from tests.packets import KEY, payloads
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -49,11 +49,7 @@ def fetch(bridge: Bridge, path: str, **headers: str) -> str:
 
 def cw_mqtt(bridge: Bridge, *command: str) -> str:
     """Everything that a command says."""
-    config = Path(bridge.command[bridge.command.index("--config") + 1])
-    done = subprocess.run(
-        [CW_MQTT, "--config", config, *command], capture_output=True, text=True, timeout=DEADLINE_S
-    )
-    return done.stdout + done.stderr
+    return call(bridge.config, *command).output
 
 
 def write_secrets(bridge: Bridge, folder: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cw_mqtt.store.engine import transaction
@@ -29,9 +29,6 @@ def measured(home: Home) -> Home:
     return home
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(cuts=st.sets(st.integers(-1000, 41_000), min_size=2))
 def test_sums_between_any_edges_add_up_to_the_whole(measured: Home, cuts: set[int]) -> None:
     edges = [START_TS + cut for cut in sorted(cuts)]

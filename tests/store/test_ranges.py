@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
@@ -140,12 +140,6 @@ def close(one: EnergySum | None, other: EnergySum | None) -> bool:
     return [getattr(one, n) for n in names] == pytest.approx([getattr(other, n) for n in names])
 
 
-many = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-
-
-@many
 @given(rows=points, chosen=ranges)
 def test_each_step_of_a_range_carries_what_the_definition_says(
     home: Home, filled: Callable, rows: list[Point], chosen: tuple[Key, int, int, int]
@@ -164,7 +158,6 @@ def test_each_step_of_a_range_carries_what_the_definition_says(
     assert all(map(close, groups, expected))
 
 
-@many
 @given(rows=points, chosen=ranges)
 def test_the_sum_of_the_steps_is_the_whole(
     home: Home, filled: Callable, rows: list[Point], chosen: tuple[Key, int, int, int]
@@ -179,7 +172,6 @@ def test_the_sum_of_the_steps_is_the_whole(
     assert close(whole, added(groups))
 
 
-@many
 @given(rows=sparse_points, chosen=long_ranges)
 def test_long_steps_come_from_the_rollups_and_carry_the_same(
     home: Home, filled: Callable, rows: list[Point], chosen: tuple[int, int, int]
@@ -208,7 +200,6 @@ def keep_two_days(home: Home) -> None:
 @pytest.mark.parametrize(
     "prepare", [lambda _: None, lambda home: forget(home.engine), keep_two_days]
 )
-@many
 @given(rows=sparse_points, first=st.integers(-45, 0), length=st.integers(0, 30))
 def test_positions_are_a_python_slice(
     home: Home, filled: Callable, prepare: Callable, rows: list[Point], first: int, length: int

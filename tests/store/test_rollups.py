@@ -5,7 +5,7 @@ from dataclasses import astuple
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -71,9 +71,6 @@ def edit(home: Home, kind: str, ts: int, *values: Any) -> None:
         home.store()
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(edits=edits)
 def test_whatever_comes_and_goes_the_cells_are_those_of_a_build_from_scratch(
     home: Home, edits: list[Any]
