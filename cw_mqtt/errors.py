@@ -14,7 +14,8 @@ REMEDIES = {
     "could not translate host name": "check the host in database.url, and this computer's DNS",
     "No route to host": "check the host in database.url, and the network",
     "no answer for": "the server is frozen or out of reach: see its disk, and the network",
-    "statement timeout": "the server took too long: see its load and its disk",
+    "statement timeout": "it took too long: ask for less, or see the server's load and its disk",
+    "interrupted": "it took too long, or nobody waited for the answer; ask for less",
     "lock timeout": "another program locks the tables: pg_stat_activity shows which",
     "too many clients": "end other programs' connections, or raise the server's max_connections",
     "connection slots are reserved": "end other programs' connections, or raise max_connections",
@@ -59,6 +60,10 @@ class BridgeError(Exception):
 
 class ResourceAwayError(BridgeError):
     """A port, broker, disk or database is away: nobody's fault, opened again later."""
+
+
+class BusyError(BridgeError):
+    """Too many ask at once; who asked tries again in a moment."""
 
 
 class InUseError(BridgeError):

@@ -2,21 +2,31 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.model import EnergySum, Provider, Range, StoredMeasure
+from cw_mqtt.model import EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.store.bounded import Heavy, bounded
 from cw_mqtt.store.engine import snapshot, transaction
 from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.providers import line_in_force
-from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
+from cw_mqtt.store.ranges import (
+    MICROSECONDS,
+    count_measures,
+    delete_measures,
+    energy_sums,
+    list_after,
+    list_measures,
+)
 from cw_mqtt.store.rollups import lock, refresh
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
+ROWS_AT_ONCE = 2000
+LONG_RANGE = 2 * 86400 * MICROSECONDS
 LATEST_TS = 253_402_300_799  # the end of the year 9999, the last that dates can say
 
 SENSORS = (
@@ -61,6 +71,7 @@ class Archive:
         self._flush = flush
         # SQLite lets writers that meet wait for ever longer, up to a tenth of a second
         is_sqlite = engine.dialect.name == "sqlite"
+        self._heavy = Heavy()
         self._one_writer = threading.Lock() if is_sqlite else nullcontext()
 
     def sensors(self) -> list[tuple[int, str, str, int]]:
@@ -83,15 +94,44 @@ class Archive:
 
     def measures(self, chosen: Range, most: int) -> list[StoredMeasure]:
         """The measures of a range in order of time, then id; no more than `most` of them."""
-        self._flush()
-        with snapshot(self._engine) as connection:
+        with self._asked(chosen) as connection:
             return list_measures(connection, chosen, most)
+
+    def count(self, chosen: Range, most: int) -> int:
+        """How many measures a range of time has; counts no further than `most`."""
+        with self._asked(chosen) as connection:
+            return count_measures(connection, chosen, most)
+
+    def stream(self, chosen: Range) -> Iterator[StoredMeasure]:
+        """The measures of a range of time in order of time, then id, few in memory at once.
+
+        While somebody takes his time with them, no question is open.
+        """
+        last: StoredMeasure | None = None
+        while True:
+            with self._asked(chosen) as connection:
+                some = list_after(connection, chosen, last, ROWS_AT_ONCE)
+            yield from some
+            if len(some) < ROWS_AT_ONCE:
+                return
+            last = some[-1]
 
     def sums(self, chosen: Range, step: int) -> list[EnergySum | None]:
         """What each `step` of a range carries; None where no measure is."""
-        self._flush()
-        with snapshot(self._engine) as connection:
+        with self._asked(chosen) as connection:
             return energy_sums(connection, chosen, step, self._max_gap_s)
+
+    @contextmanager
+    def _asked(self, chosen: Range) -> Iterator[Connection]:
+        """A snapshot with all that waits stored, for a question of bounded cost.
+
+        Raises `BusyError` when too many long ranges are being read.
+        """
+        self._flush()
+        is_long = chosen.key is Key.TIME and chosen.last - chosen.first > LONG_RANGE
+        place = self._heavy if is_long else nullcontext()
+        with place, snapshot(self._engine) as connection, bounded(connection):
+            yield connection
 
     def delete(self, chosen: Range) -> int:
         """Delete the measures of a range; how many there were."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     cast,
     delete,
     func,
+    or_,
     select,
     union_all,
 )
@@ -200,6 +201,10 @@ TIMES = {
     key: select(func.min(column.timestamp), func.max(column.timestamp)).where(chosen)
     for key, chosen in CHOSEN.items()
 }
+LISTED_AFTER = LISTED[Key.TIME].where(
+    or_(column.timestamp > whole("after_ts"), column.id > whole("after_id"))
+)
+COUNTED = select(func.count()).select_from(OF_TIME.limit(whole("most")).subquery())
 SUMS_OF = {
     Key.ID: from_measures(column.id),
     Key.POSITION: from_measures(POSITION),
@@ -222,6 +227,23 @@ def list_measures(connection: Connection, chosen: Range, most: int) -> list[Stor
     if chosen.key is Key.POSITION:
         rows = rows[::-1]
     return [stored_measure(chosen.sensor_id, row) for row in rows]
+
+
+def list_after(
+    connection: Connection, chosen: Range, last: StoredMeasure | None, most: int
+) -> list[StoredMeasure]:
+    """The next measures of a range of time, after the `last` one that was listed."""
+    numbers = bounds(connection, chosen, most)
+    numbers |= {"after_ts": numbers["from_ts"] - 1, "after_id": 0}
+    if last:
+        numbers |= {"from_ts": last.timestamp, "after_ts": last.timestamp, "after_id": last.id}
+    rows = connection.execute(LISTED_AFTER, numbers)
+    return [stored_measure(chosen.sensor_id, row) for row in rows]
+
+
+def count_measures(connection: Connection, chosen: Range, most: int) -> int:
+    """How many measures a range of time has, counted no further than `most`."""
+    return int(connection.execute(COUNTED, bounds(connection, chosen, most)).scalar_one())
 
 
 def delete_measures(connection: Connection, chosen: Range, max_gap_s: int) -> int:

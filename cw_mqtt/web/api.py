@@ -1,6 +1,6 @@
 """The HTTP API of the CitizenWatt base: what each path answers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ MICROSECOND = Decimal("1e-6")
 MOST_LISTED = 100_000
 MOST_GROUPS = 10_000
 
-Answer = dict[str, Any] | list[Any] | float | bool | None
+Answer = dict[str, Any] | list[Any] | Iterator[Any] | float | bool | None
 
 
 class Archive(Protocol):
@@ -31,6 +31,12 @@ class Archive(Protocol):
 
     def measures(self, chosen: Range, most: int) -> list[StoredMeasure]:
         """The measures of a range in order of time; no more than `most` of them."""
+
+    def count(self, chosen: Range, most: int) -> int:
+        """How many measures a range of time has; counts no further than `most`."""
+
+    def stream(self, chosen: Range) -> Iterator[StoredMeasure]:
+        """The measures of a range of time in order of time, few in memory at once."""
 
     def sums(self, chosen: Range, step: int) -> list[EnergySum | None]:
         """What each `step` of a range carries; None where no measure is."""
@@ -135,12 +141,20 @@ class Api:
         """The measures with these ids (watts), or their energy or its cost; null for none."""
         chosen = range_of_ids(sensor, id1, id2)
         self._refuse_many_ids(chosen)
-        return self._list(chosen) if unit == "watts" else self._total(unit, chosen)
+        if unit != "watts":
+            return self._total(unit, chosen)
+        found = self._archive.measures(chosen, chosen.last - chosen.first)
+        return [measure_row(measure) for measure in found] or None
 
     def by_time(self, sensor: int, unit: str, time1: Decimal, time2: Decimal) -> Answer:
         """The measures between two times (watts), or their energy or its cost; null for none."""
         chosen = range_of_time(sensor, time1, time2)
-        return self._list(chosen) if unit == "watts" else self._total(unit, chosen)
+        if unit != "watts":
+            return self._total(unit, chosen)
+        count = self._archive.count(chosen, MOST_LISTED + 1)
+        if count > MOST_LISTED:
+            raise RefusedError(403, f"time1 and time2: more than {MOST_LISTED} measures between")
+        return map(measure_row, self._archive.stream(chosen)) if count else None
 
     def groups_by_id(self, sensor: int, unit: str, id1: int, id2: int, step: int) -> Answer:
         """Mean power, energy or cost of each group of ids, null for an empty one or for none."""
@@ -195,12 +209,6 @@ class Api:
     def _one(self, chosen: Range) -> Answer:
         found = self._archive.measures(chosen, 1)
         return measure_row(found[0]) if found else None
-
-    def _list(self, chosen: Range) -> Answer:
-        found = self._archive.measures(chosen, MOST_LISTED + 1)
-        if len(found) > MOST_LISTED:
-            raise RefusedError(403, f"time1 and time2: more than {MOST_LISTED} measures between")
-        return [measure_row(measure) for measure in found] or None
 
     def _total(self, unit: str, chosen: Range) -> Answer:
         if chosen.first == chosen.last:

@@ -60,7 +60,8 @@ class NotLetInError(RefusedError):
 class Gate:
     """Finds the caller by form, header or cookie, and keeps sessions.
 
-    `installation` gives the name that tells this bridge from others on the same host.
+    `installation` gives the name that tells this bridge from others on the same host. While
+    `is_database_away` nobody has to wait until it does not answer.
     """
 
     def __init__(
@@ -70,19 +71,21 @@ class Gate:
         tokens: Tokens,
         proxies: Proxies,
         installation: Callable[[], str],
+        is_database_away: Callable[[], bool],
     ) -> None:
         self._logins = logins
         self._accounts = accounts
         self._tokens = tokens
         self._proxies = proxies
         self._installation = installation
+        self._is_database_away = is_database_away
 
     def require(self, fields: Mapping[str, str]) -> Caller:
         """Who it is; `fields` are those of its form.
 
         Raises `NotLetInError`, `TooManyGuessesError`, and `RefusedError` when the database is away.
         """
-        with without_names():
+        with self._reachable():
             return self._find(fields)
 
     def _find(self, fields: Mapping[str, str]) -> Caller:
@@ -101,7 +104,7 @@ class Gate:
 
     def log_in(self, login: str, password: str) -> Account:
         """The account, when this is its password. Raises as `require`."""
-        with without_names():
+        with self._reachable():
             account = self._logins.check(login, password, self.address())
         if not account:
             raise NotLetInError(WRONG_LOGIN)
@@ -109,8 +112,10 @@ class Gate:
 
     def session(self) -> Account | None:
         """Whose browser it is, None for one that is not logged in."""
-        key = self._session_key()
-        return self._accounts.session(key_hash(key)) if key else None
+        if not (key := self._session_key()):
+            return None
+        with self._reachable():
+            return self._accounts.session(key_hash(key))
 
     def begin_session(self, owner: Account) -> None:
         """Let this browser be that user, instead of whose it was."""
@@ -130,6 +135,16 @@ class Gate:
         request = cherrypy.request
         forwarded = request.headers.get("X-Forwarded-For", "")
         return self._proxies.address(request.remote.ip, forwarded)
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        """Tell who is not known yet that the database is away, and not where it is."""
+        try:
+            if self._is_database_away():
+                raise ResourceAwayError("it did not answer a moment ago")
+            yield
+        except ResourceAwayError as error:
+            raise RefusedError(503, "The database is unavailable; try again later.") from error
 
     def _is_tls(self) -> bool:
         request = cherrypy.request
@@ -152,15 +167,6 @@ class Gate:
         parts += [f"Max-Age={max_age_s}", "HttpOnly", "SameSite=Strict"]
         parts += ["Secure"] * self._is_tls()
         cherrypy.response.headers["Set-Cookie"] = "; ".join(parts)
-
-
-@contextmanager
-def without_names() -> Iterator[None]:
-    """Tell who is not known yet that the database is away, and not where it is."""
-    try:
-        yield
-    except ResourceAwayError as error:
-        raise RefusedError(503, "The database is unavailable; try again later.") from error
 
 
 def is_local() -> bool:

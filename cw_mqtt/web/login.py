@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl, quote
 
 import cherrypy
 
-from cw_mqtt.errors import ResourceAwayError, UsageError
+from cw_mqtt.errors import UsageError
 from cw_mqtt.web.auth import TooManyGuessesError
+from cw_mqtt.web.endpoints import RefusedError
 from cw_mqtt.web.first_user import FirstUser
 from cw_mqtt.web.gate import Gate, NotLetInError, base_path
 from cw_mqtt.web.status import TEMPLATES
@@ -29,7 +30,7 @@ class LoginPage:
     def html(self) -> str:
         """The form; who is logged in already goes on."""
         target = local(dict(parse_qsl(cherrypy.request.query_string)).get("next", ""))
-        with suppress(ResourceAwayError):
+        with suppress(RefusedError):
             if self._gate.session():
                 return see(target)
         return self._form(target)

@@ -2,13 +2,15 @@
 
 import html
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import cherrypy
 
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.bounds import is_unwanted
+from cw_mqtt.errors import BusyError, ResourceAwayError
 from cw_mqtt.web.auth import TooManyGuessesError
 from cw_mqtt.web.credentials import form_fields
 from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
@@ -29,7 +31,10 @@ PAGE_METHODS = ("GET", "HEAD")
 API_METHODS = ("GET", "HEAD", "POST")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
+ROWS_AT_ONCE = 2000
 FOR_PROGRAMS = ("/api", "/health")
+
+Body = bytes | Iterator[bytes]
 
 HEADERS = {
     "Server": "cw-mqtt",
@@ -94,9 +99,9 @@ class Pages:
             cherrypy.response.headers["Allow"] = ", ".join(offers)
             request.handler = cherrypy.HTTPError(405, f"Only {', '.join(offers)} work here.")
 
-    def _offers(self, path: str) -> dict[str, Callable[[], bytes]]:
+    def _offers(self, path: str) -> dict[str, Callable[[], Body]]:
         """What each method does at a path; empty when nothing is there."""
-        offers: dict[str, Callable[[], bytes]] = {}
+        offers: dict[str, Callable[[], Body]] = {}
         if page := self._pages.get(path):
             offers |= dict.fromkeys(PAGE_METHODS, lambda: self._page(page))
         if form := self._forms.get(path):
@@ -113,24 +118,29 @@ class Pages:
         refuse_other_sites()
         return answered(HTML, form(posted_fields()))
 
-    def _call(self, call: Call) -> bytes:
+    def _call(self, call: Call) -> Body:
         method, is_change = cherrypy.request.method, call.endpoint.kind is Kind.CHANGE
         caller = self._gate.require(posted_fields() if method == "POST" else {})
         if is_change:
             refuse_change(caller)
-        # who only looks changes nothing (RFC 9110, 9.2.1)
-        answer = {"data": None if is_change and method == "HEAD" else call.answer()}
-        if call.endpoint.kind is not Kind.SETTING:
-            answer["rate"] = self._rate()
-        return answered(JSON, json.dumps(answer))
+        rate = {} if call.endpoint.kind is Kind.SETTING else {"rate": self._rate()}
+        asked = is_unwanted.set(cherrypy.request.wsgi_environ["cw_mqtt.is_gone"])
+        try:
+            # who only looks changes nothing (RFC 9110, 9.2.1)
+            data = None if is_change and method == "HEAD" else call.answer()
+            if isinstance(data, Iterator):
+                return listed(data, rate)
+        finally:
+            is_unwanted.reset(asked)
+        return answered(JSON, json.dumps({"data": data, **rate}))
 
 
 class TryLaterError(cherrypy.HTTPError):  # type: ignore[misc]  # CherryPy has no types
-    """429, with the seconds to wait."""
+    """A refusal for now, with the seconds to wait."""
 
-    def __init__(self, error: TooManyGuessesError) -> None:
-        super().__init__(429, str(error))
-        self._pause_s = error.pause_s
+    def __init__(self, status: int, text: str, pause_s: int = 1) -> None:
+        super().__init__(status, text)
+        self._pause_s = pause_s
 
     def set_response(self) -> None:
         """See `cherrypy.HTTPError.set_response`, which removes such headers."""
@@ -138,14 +148,16 @@ class TryLaterError(cherrypy.HTTPError):  # type: ignore[misc]  # CherryPy has n
         cherrypy.response.headers["Retry-After"] = str(self._pause_s)
 
 
-def with_our_errors(answer: Callable[[], bytes]) -> bytes:
+def with_our_errors(answer: Callable[[], Body]) -> Body:
     """What `answer` gives, or raises as an error of HTTP."""
     try:
         return answer()
     except NotLetInError as error:
         return stopped_at_the_gate(error)
     except TooManyGuessesError as error:
-        raise TryLaterError(error) from error
+        raise TryLaterError(429, str(error), error.pause_s) from error
+    except BusyError as error:
+        raise TryLaterError(503, str(error)) from error
     except RefusedError as error:
         raise cherrypy.HTTPError(error.status, str(error)) from error
     except ResourceAwayError as error:
@@ -172,6 +184,24 @@ def answered(content_type: str, text: str, cache_s: int = 0) -> bytes:
     caching = f"max-age={cache_s}" if cache_s else "no-store"
     cherrypy.response.headers.update({"Content-Type": content_type, "Cache-Control": caching})
     return text.encode()
+
+
+def listed(rows: Iterator[Any], rate: Mapping[str, str]) -> Body:
+    """A list as JSON; a long one comes in parts, so that it is never in memory as a whole."""
+    first = list(islice(rows, ROWS_AT_ONCE))
+    if len(first) < ROWS_AT_ONCE:
+        return answered(JSON, json.dumps({"data": first, **rate}))
+    answered(JSON, "")
+    cherrypy.response.stream = True
+    return in_parts(first, rows, json.dumps(rate))
+
+
+def in_parts(first: list[Any], others: Iterator[Any], rate: str) -> Iterator[bytes]:
+    """The bytes of `{"data": [...], "rate": ...}`, as `json.dumps` would write it."""
+    yield f'{{"data": {json.dumps(first)[:-1]}'.encode()
+    while some := list(islice(others, ROWS_AT_ONCE)):
+        yield f", {json.dumps(some)[1:-1]}".encode()
+    yield f"], {rate[1:]}".encode()
 
 
 def posted_fields() -> dict[str, str]:
@@ -222,8 +252,8 @@ def application(
         # CherryPy refuses the whole request when another program of this host set a strange one
         environ[RAW_COOKIE] = environ.pop("HTTP_COOKIE", "")
         # and fails on words that are encoded as in a mail, and wrongly; HTTP has none
-        for name in [name for name, value in environ.items() if "=?" in str(value)]:
-            if name.startswith(("HTTP_", "CONTENT_")):
+        for name in [name for name in environ if name.startswith(("HTTP_", "CONTENT_"))]:
+            if "=?" in environ[name]:
                 del environ[name]
 
         def start(status: str, theirs: list[tuple[str, str]], exc_info: Any = None) -> Any:

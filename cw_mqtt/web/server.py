@@ -69,7 +69,12 @@ class WebServer:
         api = Api(archive, settings.max_returned_values, clock)
         logins = Logins(accounts, count=lambda what: health.count("web", what))
         proxies = Proxies(settings.trusted_proxies, settings.base_path)
-        gate = Gate(logins, accounts, tokens, proxies, lambda: journal.installation)
+
+        def is_away() -> bool:
+            stage = health.stages().get("database")
+            return stage is not None and stage.state == "waiting" and stage.faults > 0
+
+        gate = Gate(logins, accounts, tokens, proxies, lambda: journal.installation, is_away)
         self._first_user = FirstUser(accounts)
         login = LoginPage(gate, self._first_user)
         offered = table(status, health, login, api)

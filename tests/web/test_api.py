@@ -507,6 +507,22 @@ def test_more_measures_than_a_list_may_have_are_403(
     assert len(filled.get("/{s}/get/watts/by_time/0/1795216000")["data"]) == 5
 
 
+@pytest.mark.parametrize("page", [1, 2, 6])
+def test_a_long_list_comes_in_parts_and_is_the_same(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    path = "/{s}/get/watts/by_time/0/1795219200"
+    whole = filled.get(path)
+    monkeypatch.setattr("cw_mqtt.web.pages.ROWS_AT_ONCE", page)
+    monkeypatch.setattr("cw_mqtt.store.archive.ROWS_AT_ONCE", page)
+
+    answer = filled.house.site.call(f"/api/{path.format(s=filled.sensor)[1:]}")
+
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert json.loads(answer.text) == whole
+    assert answer.text == json.dumps(whole)
+
+
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [

@@ -139,6 +139,18 @@ def test_a_login_while_the_database_is_away_is_503_and_tells_a_stranger_nothing(
     assert "127.0.0.1" not in answer.text
 
 
+def test_while_the_database_does_not_answer_nobody_waits_for_it(
+    make_site: MakeSite, health: Health
+) -> None:
+    site = make_site().wait()
+    health.waiting("database", "it does not answer", faults=1)
+
+    assert site.call("/api/time").status == 503
+    assert site.call("/login", None, headers={"Cookie": "cw-mqtt-0=x"}).status == 200
+    health.working("database")
+    assert site.call("/api/time").status == 200
+
+
 def test_the_login_page_asks_no_database(make_site: MakeSite, away: Engine) -> None:
     assert make_site(engine=away).wait().call("/login").status == 200
 
