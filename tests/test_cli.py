@@ -381,7 +381,7 @@ def test_decoding_a_packet_imports_no_library_that_it_does_without(config):
 
 def test_wrong_sums_are_found_and_mended(config, tmp_path):
     home = Home(tmp_path / "data", None)
-    home.hear(reading(0), reading(8))
+    home.hear(reading(0), reading(8), reading(90_000))
     home.store()
     home.tell("UPDATE rollups SET day_j = 7 WHERE span_s = 3600")
 
