@@ -14,7 +14,7 @@ REMEDIES = {
     "could not translate host name": "check the host in database.url, and this computer's DNS",
     "No route to host": "check the host in database.url, and the network",
     "no answer for": "the server is frozen or out of reach: see its disk, and the network",
-    "statement timeout": "it took too long: ask for less, or see the server's load and its disk",
+    "statement timeout": "the server took too long: ask for less, or see its load and its disk",
     "interrupted": "it took too long, or nobody waited for the answer; ask for less",
     "lock timeout": "another program locks the tables: pg_stat_activity shows which",
     "too many clients": "end other programs' connections, or raise the server's max_connections",
