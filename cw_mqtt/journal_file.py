@@ -55,6 +55,7 @@ class JournalFile:
         self._connection = connect(self.path)
         try:
             prepare(self._connection, self.path, durable=durable)
+            self._number = file_number(self.path)
         except UsageError:
             self.close()
             raise
@@ -78,7 +79,7 @@ class JournalFile:
         Raises `ResourceAwayError` for whatever SQLite says; a damaged file was replaced then.
         """
         with self.lock:
-            if not self.path.exists():
+            if file_number(self.path) != self._number:
                 self._begin_anew()
             try:
                 with self._connection:
@@ -108,10 +109,12 @@ class JournalFile:
             part.replace(self.path)
             self._connection = connect(self.path)
             prepare(self._connection, self.path, durable=self._durable)
+            self._number = file_number(self.path)
         except (sqlite3.Error, OSError) as error:
             raise ResourceAwayError(f"the journal {self.path} is damaged: {error}") from error
         log.error(
-            "the journal was damaged and is kept as %s; a new one begins, and could take over %s",
+            "the journal was damaged, deleted or replaced (what is there is kept as %s); a new one "
+            "begins, and could take over %s",
             aside,
             f"all but some of: {', '.join(lost)}" if lost else "everything",
         )
@@ -144,6 +147,15 @@ def copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> 
         else:
             return order == "ASC"
     return False
+
+
+def file_number(path: Path) -> tuple[int, int] | None:
+    """What tells a file from any other, also from one of its name; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def put_aside(path: Path, aside: Path) -> None:

@@ -295,6 +295,19 @@ def test_a_journal_that_is_deleted_while_it_is_used_is_written_again(tmp_path, j
     again.close()
 
 
+def test_a_journal_that_is_replaced_while_it_is_used_is_written_again(tmp_path, journal, caplog):
+    journal.commit([STATE], [reading(1)])
+    (tmp_path / "other").write_bytes(journal._file.path.read_bytes())
+    (tmp_path / "other").replace(journal._file.path)
+
+    persist(lambda: journal.commit([STATE], [reading(2)]))
+    journal.close()
+
+    again = Journal(tmp_path)
+    assert [entry.reading.ts for entry in again.readings_after(0, 10)] == [1, 2]
+    again.close()
+
+
 def test_a_journal_of_a_newer_version_is_left_alone(tmp_path, journal):
     journal.close()
     connection = sqlite3.connect(tmp_path / "journal.sqlite")

@@ -10,12 +10,13 @@ from typing import Any
 
 from psycopg2.extensions import encodings
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
+from cw_mqtt.journal_file import file_number
 from cw_mqtt.store import postgres
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,35 @@ def sqlite_engine(path: Path) -> Engine:
     )
     event.listen(engine, "first_connect", lambda connection, _: tell_mode(connection, path))
     event.listen(engine, "connect", prepare_sqlite)
+    file = SqliteFile(path)
+    event.listen(engine, "connect", file.note)
+    event.listen(engine, "checkout", file.check)
     return engine
+
+
+class SqliteFile:
+    """Notices that the file was deleted or replaced, after which its connections write to nowhere.
+
+    Each is then closed and opened again, on what is in its place, or on a new file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._said: set[object] = set()
+
+    def note(self, _connection: object, record: Any) -> None:
+        """Remember which file a connection has opened."""
+        record.info["file"] = file_number(self._path)
+
+    def check(self, _connection: object, record: Any, _proxy: object) -> None:
+        """Before a connection is used: is it still the file at this path?"""
+        opened = record.info["file"]
+        if opened == file_number(self._path):
+            return
+        if opened not in self._said:
+            self._said.add(opened)
+            log.error("%s was deleted or replaced while it was used; opening it again", self._path)
+        raise DisconnectionError
 
 
 def tell_mode(connection: Any, path: Path) -> None:

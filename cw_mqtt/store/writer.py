@@ -31,6 +31,7 @@ from cw_mqtt.store.rollups import build
 from cw_mqtt.store.rows import Ids, add_entries, copied_states, copy_states
 from cw_mqtt.store.schema import HEAD, bring_up_to_date
 from cw_mqtt.store.sensors import link_sensors
+from cw_mqtt.store.tables import bridge_positions
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ BATCHES_AT_STOP = 4
 TELL_EVERY_S = 10
 
 Load = Callable[[Mapping[str, SensorState], int], None]
+
+
+# of a table: a new file in the place of one that was deleted has none
+PROOF = select(bridge_positions.c.seq).limit(1)
 
 
 class DatabaseWriter:
@@ -148,7 +153,7 @@ class DatabaseWriter:
             if stopping.is_set() or requests.wait(PROVE_EVERY_S):
                 return
             with transaction(self._engine) as connection:
-                connection.execute(select(1))
+                connection.execute(PROOF)
             works()
 
     def _open(self, stopping: threading.Event) -> bool:

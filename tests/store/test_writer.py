@@ -1,7 +1,9 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -174,6 +176,55 @@ def test_readings_wait_in_the_journal_while_postgres_is_away(tmp_path, postgres_
     assert waiting == 2
     assert home.stored() == [1, 2]
     home.close()
+
+
+def delete(file):
+    file.unlink()
+
+
+def delete_with_its_log(file):
+    for each in file.parent.glob(f"{file.name}*"):
+        each.unlink()
+
+
+def replace_by_an_older_one(file):
+    older = file.with_name("older")
+    with closing(sqlite3.connect(older)) as copy, closing(sqlite3.connect(file)) as present:
+        present.backup(copy)
+        copy.execute("DELETE FROM measures")
+        copy.execute("UPDATE bridge_positions SET seq = 0")
+        copy.commit()
+    older.replace(file)
+
+
+@pytest.mark.parametrize("lose", [delete, delete_with_its_log, replace_by_an_older_one])
+def test_a_file_that_is_lost_while_it_is_used_is_filled_again(tmp_path, caplog, lose):
+    home = Home(tmp_path)
+    file = tmp_path / "citizenwatt.sqlite"
+
+    with home.running() as writer:
+        home.hear(reading(1))
+        writer.flush()
+        lose(file)
+        home.hear(reading(2))
+        writer.flush()
+        wait_until(lambda: in_file(file) == [START_TS + 1, START_TS + 2])
+
+    assert in_file(file) == [START_TS + 1, START_TS + 2]
+    assert caplog.text.count("was deleted or replaced while it was used") == 1
+    home.close()
+
+
+def in_file(file):
+    """The times of the measures that another program finds."""
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            return [
+                ts for (ts,) in connection.execute("SELECT timestamp FROM measures ORDER BY id")
+            ]
+    except sqlite3.Error:
+        return []
 
 
 def unstored(home):
