@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, update
 
 from cw_mqtt.config.settings import ProviderSettings
 from cw_mqtt.store.engine import codec_of, storable
-from cw_mqtt.store.sensors import LONGEST_NAME, electricity
+from cw_mqtt.store.sensors import LONGEST_NAME, electricity, tell_substitute
 from cw_mqtt.store.tables import providers
 
 Columns = dict[str, str | float]
@@ -31,6 +31,7 @@ def write_providers(
             update(providers).where(providers.c.name == stored).values(**row)
         )
         if changed.rowcount == 0:
+            tell_substitute(name, stored)
             type_id = electricity(connection)
             connection.execute(insert(providers).values(name=stored, type_id=type_id, **row))
 

@@ -81,8 +81,14 @@ def stored_name(connection: Connection, name: str) -> str:
     """What a name is called in the database, which may lack a character of it."""
     stored: str = storable(name, codec_of(connection))[:LONGEST_NAME]
     if stored != name and composed(stored) not in names_taken(connection):
-        log.warning("the database's encoding lacks a part of %r; there it is %r", name, stored)
+        tell_substitute(name, stored)
     return stored
+
+
+def tell_substitute(name: str, stored: str) -> None:
+    """Say what a name is called in the database, when it gets another one there."""
+    if stored != name:
+        log.warning("the database's encoding lacks a part of '%s'; there it is '%s'", name, stored)
 
 
 def set_name(connection: Connection, sensor_id: int, name: str) -> None:
