@@ -55,12 +55,11 @@ column, cell, mark = measures.c, rollups.c, rollup_marks.c
 first, last, step = map(whole, ("first", "last", "step"))
 thinned_ts, built_ts, until_ts = map(whole, ("thinned_ts", "built_ts", "until_ts"))
 
-OF_IDS = WHOLE_ROWS.where(
-    column.id >= first,
-    column.id < last,
-    # with its plain column SQLite would go through all measures of the sensor
-    column.sensor_id + 0 == whole("sensor_id"),
-)
+MANY_IDS = 100_000  # from here on, to go through the sensor's measures is the shorter way
+OF_IDS = WHOLE_ROWS.where(column.id >= first, column.id < last)
+# with its plain column SQLite would go through all measures of the sensor
+OF_FEW_IDS = OF_IDS.where(column.sensor_id + 0 == whole("sensor_id"))
+OF_MANY_IDS = OF_IDS.where(column.sensor_id == whole("sensor_id"))
 BACKWARDS = OF_SENSOR.where(column.timestamp < until_ts).order_by(*NEWEST_FIRST)
 POSITION = -whole("counted") - func.row_number().over(order_by=NEWEST_FIRST)
 
@@ -190,8 +189,9 @@ EDGE = edges.union_all(
 ).c.at
 
 # built once: building a statement takes longer than running it
-LISTED = {
-    Key.ID: OF_IDS.order_by(*OLDEST_FIRST).limit(whole("most")),
+LISTED: dict[Key | int, Select[Any]] = {
+    Key.ID: OF_FEW_IDS.order_by(*OLDEST_FIRST).limit(whole("most")),
+    MANY_IDS: OF_MANY_IDS.order_by(*OLDEST_FIRST).limit(whole("most")),
     Key.POSITION: BACKWARDS.offset(whole("skipped")).limit(whole("most")),
     Key.TIME: OF_TIME.order_by(*OLDEST_FIRST).limit(whole("most")),
 }
@@ -223,7 +223,7 @@ CELLS_BACKWARDS = (
 
 def list_measures(connection: Connection, chosen: Range, most: int) -> list[StoredMeasure]:
     """The measures of a range in order of time, then id; no more than `most` of them."""
-    rows = connection.execute(LISTED[chosen.key], bounds(connection, chosen, most)).all()
+    rows = connection.execute(LISTED[way(chosen)], bounds(connection, chosen, most)).all()
     if chosen.key is Key.POSITION:
         rows = rows[::-1]
     return [stored_measure(chosen.sensor_id, row) for row in rows]
@@ -250,10 +250,10 @@ def delete_measures(connection: Connection, chosen: Range, max_gap_s: int) -> in
     """Delete the measures of a range; how many there were."""
     lock(connection, [chosen.sensor_id], max_gap_s)
     numbers = bounds(connection, chosen, ALL)
-    first_ts, last_ts = connection.execute(TIMES[chosen.key], numbers).one()
+    first_ts, last_ts = connection.execute(TIMES[way(chosen)], numbers).one()
     if first_ts is None:
         return 0
-    deleted = connection.execute(DELETED[chosen.key], numbers).rowcount
+    deleted = connection.execute(DELETED[way(chosen)], numbers).rowcount
     refresh(connection, {chosen.sensor_id: [(first_ts, last_ts)]}, max_gap_s)
     return deleted
 
@@ -268,7 +268,7 @@ def energy_sums(
     """
     numbers = bounds(connection, chosen, ALL) | {"step": step, "max_gap_s": max_gap_s}
     if chosen.key is not Key.TIME:
-        first_ts, last_ts = connection.execute(TIMES[chosen.key], numbers).one()
+        first_ts, last_ts = connection.execute(TIMES[way(chosen)], numbers).one()
         if first_ts is None:
             return [None] * ceil_div(chosen.last - chosen.first, step)
         numbers = {"from_ts": first_ts, "until_ts": last_ts + 1} | numbers
@@ -328,6 +328,12 @@ def is_rolled_up(known: Mark, from_ts: int, step: int, max_gap_s: int) -> bool:
     if thinned:
         raise ResourceAwayError("the sums of this sensor are being computed anew; ask again later")
     return False
+
+
+def way(chosen: Range) -> Key | int:
+    """How a range is looked up."""
+    many = chosen.key is Key.ID and chosen.last - chosen.first > MANY_IDS
+    return MANY_IDS if many else chosen.key
 
 
 def bounds(connection: Connection, chosen: Range, most: int) -> dict[str, int]:

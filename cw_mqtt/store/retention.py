@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import whole
 from cw_mqtt.store.rollups import CHANGE_MARKS, DAY_S, cell, find_mark, lock, next_ts
-from cw_mqtt.store.tables import measures, rollup_marks
+from cw_mqtt.store.tables import measures, rollup_marks, set_aside
 
 SPARE_DAYS = 2  # a clock that was ahead for up to a day has made as many days more
 MARKED = select(rollup_marks.c.sensor_id).order_by(rollup_marks.c.sensor_id)
@@ -23,8 +23,11 @@ NEWEST_DAY = (
     .limit(1)
     .offset(whole("after_days"))
 )
-REMOVE = delete(measures).where(
-    measures.c.sensor_id == whole("sensor_id"), measures.c.timestamp < whole("until_ts")
+REMOVE, REMOVE_SET_ASIDE = (
+    delete(table).where(
+        table.c.sensor_id == whole("sensor_id"), table.c.timestamp < whole("until_ts")
+    )
+    for table in (measures, set_aside)
 )
 
 
@@ -32,8 +35,9 @@ def delete_oldest_day(engine: Engine, keep: timedelta, now_ts: float, max_gap_s:
     """Delete each sensor's oldest day (UTC) if enough were measured since; how many measures went.
 
     A day at a time, so that nobody waits long. The newest days with measures stay: as many as
-    `keep` says, today, and two to spare. Sums do not change; `max_gap_s` of measures before the
-    oldest day are kept, since the next one carries the energy since them.
+    `keep` says, today, and two to spare; with the others goes what was set aside then. Sums do
+    not change; `max_gap_s` of measures before the oldest day are kept, since the next one carries
+    the energy since them.
     """
     with transaction(engine) as connection:
         sensor_ids = list(connection.execute(MARKED).scalars())
@@ -59,5 +63,6 @@ def _delete_of_sensor(
         return 0
     lock(connection, [sensor_id], max_gap_s)  # not before: this is asked after each reading
     connection.execute(CHANGE_MARKS, {"sensor_ids": [sensor_id], "thinned_ts": until_ts})
-    last_kept_ts = until_ts - max_gap_s
-    return connection.execute(REMOVE, {"sensor_id": sensor_id, "until_ts": last_kept_ts}).rowcount
+    gone = {"sensor_id": sensor_id, "until_ts": until_ts - max_gap_s}
+    connection.execute(REMOVE_SET_ASIDE, gone)
+    return connection.execute(REMOVE, gone).rowcount

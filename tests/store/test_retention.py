@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cw_mqtt.model import Key, Range
+from cw_mqtt.model import Key, Range, Verdict
 from cw_mqtt.store import retention
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
@@ -52,6 +52,16 @@ def test_no_sum_changes_when_old_measures_go(thinned: Home, step_s: int) -> None
     with transaction(thinned.engine) as connection:
         assert stored_energy(connection, 1, MAX_GAP_S) == total
     assert_right(thinned)
+
+
+def test_what_was_set_aside_goes_with_them(thinned: Home) -> None:
+    days = (reading(MIDNIGHT_TS - START_TS + n * DAY_S, verdict=Verdict.SETTLING) for n in range(7))
+    thinned.hear(*days)
+    thinned.store()
+
+    let_go(thinned)
+
+    assert thinned.ask("SELECT count(*) FROM set_aside") == [(5,)]
 
 
 @pytest.mark.parametrize("step_s", [8, 1000, 7777.7, 30_000])
