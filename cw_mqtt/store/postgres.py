@@ -50,6 +50,14 @@ def wait(connection: Any) -> None:
 
     Raises `OperationalError` when it does not answer; psycopg2 then closes the connection.
     """
+    try:
+        _wait(connection)
+    except KeyboardInterrupt:
+        connection.cancel()  # or the server would first finish what is in vain
+        raise
+
+
+def _wait(connection: Any) -> None:
     is_new = connection.status == extensions.STATUS_SETUP
     within_s = CONNECT_WITHIN_S if is_new else getattr(connection, "answer_within_s", math.inf)
     deadline_s = time.monotonic() + within_s

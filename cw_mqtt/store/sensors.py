@@ -34,6 +34,14 @@ def link_sensors(connection: Connection, names: Mapping[str, str]) -> dict[str, 
     return ids
 
 
+def link_slugs(connection: Connection, slugs: Mapping[int, str]) -> None:
+    """Tie sensors to their slugs, by id; slugs that are tied stay so."""
+    known = set(connection.execute(select(sensor_slugs.c.slug)).scalars())
+    for sensor_id, slug in slugs.items():
+        if slug not in known:
+            connection.execute(insert(sensor_slugs).values(slug=slug, sensor_id=sensor_id))
+
+
 def rename_sensors(connection: Connection, names: Mapping[int, str]) -> None:
     """Give rows the names of the settings, also when two sensors swap theirs."""
     taken = names_taken(connection)

@@ -16,9 +16,9 @@ from cw_mqtt.store.copying import copy_base, rows_to_copy
 from cw_mqtt.store.engine import SQLITE_NAME, transaction
 from cw_mqtt.store.old_base import OldBase, look, refuse_if_busy
 from cw_mqtt.store.rollups import build
-from cw_mqtt.store.schema import HEAD
+from cw_mqtt.store.schema import HEAD, bring_up_to_date
+from cw_mqtt.store.sensors import link_slugs
 from cw_mqtt.store.sequences import repair_sequences
-from cw_mqtt.store.takeover import link_slugs, upgrade
 from cw_mqtt.tools.adopt.config import (
     OldSettings,
     Place,
@@ -141,10 +141,10 @@ def carry_out(plan: Plan) -> dict[str, Content]:
         copied = copy_with_bar(plan)
     elif plan.base.revision != HEAD:
         click.echo("Changing the tables: minutes for years of measures; Ctrl+C undoes it", err=True)
-        upgrade(plan.source.engine)
+        bring_up_to_date(plan.source.engine)
     with transaction(plan.target.engine) as connection:
         repair_sequences(connection)
-    link_slugs(plan.target.engine, {sensor.id: sensor.slug for sensor in plan.sensors})
+        link_slugs(connection, {sensor.id: sensor.slug for sensor in plan.sensors})
     show_progress("Adding up the energy", build(plan.target.engine, EnergySettings().max_gap_s))
     if plan.config:
         write_config(plan, plan.config)
