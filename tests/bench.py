@@ -31,6 +31,7 @@ from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.model import Chain as SensorChain
 from cw_mqtt.model import Chunk, Verdict
+from cw_mqtt.simulate.household import plausible_power_w
 from tests.bench_store import bench_store
 from tests.bench_web import bench_web
 from tests.end_to_end.process import Board, Bridge, Subscriber, rows
@@ -304,7 +305,7 @@ def settings_on(port: str, broker: Broker) -> dict[str, Any]:
 
 
 def bench_decode() -> None:
-    """Framing, decryption and verification alone, without a journal."""
+    """Framing, decryption, verification, and a simulated household, each alone."""
     chain = Chain(sensor_key(DECODED_KEYS))  # the key that is tried last, until it fitted once
     packets = [chain.packet(n % 30_000) for n in range(DECODED_PACKETS)]
     began_s = time.perf_counter()
@@ -321,6 +322,10 @@ def bench_decode() -> None:
     for packet in packets:
         decrypt(packet)
     block_s = (time.perf_counter() - began_s) / DECODED_PACKETS
+    began_s = time.perf_counter()
+    for n in range(DECODED_PACKETS):
+        plausible_power_w(1.8e9 + 8.0 * n)
+    power_s = (time.perf_counter() - began_s) / DECODED_PACKETS
     say("packets decoded, the last good key first (aim: 15,000/s)", f"{1 / packet_s:,.0f}/s")
     say(
         f"garbage, {DECODED_KEYS} keys (aim: 20 kB/s; a line brings 5.8)",
@@ -328,6 +333,7 @@ def bench_decode() -> None:
     )
     say("  baseline: bare AES decryptions", f"{1 / block_s:,.0f}/s")
     say("  a packet as a ratio to one decryption", f"{packet_s / block_s:.1f}")
+    say("  a power of a simulated household as a ratio to one", f"{power_s / block_s:.1f}")
     say(f"  a garbage byte as a ratio to {DECODED_KEYS}", f"{byte_s / block_s / DECODED_KEYS:.1f}")
 
 
