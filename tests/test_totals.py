@@ -133,6 +133,7 @@ class World(Home):
         self.begin()
 
     def broker_forgets(self) -> None:
+        self.sync()
         self.kept.clear()
         self.sync()
 

@@ -20,7 +20,7 @@ LEFT_BEHIND = (
 )
 
 THIS = bridge_positions.c.journal_id == bindparam("journal")
-OF_JOURNAL = select(bridge_positions.c.seq, bridge_positions.c.runs).where(THIS)
+OF_JOURNAL = select(bridge_positions).where(THIS)
 LAST_INSTALLATION = (
     select(bridge_positions.c.installation).order_by(bridge_positions.c.seq.desc()).limit(1)
 )
@@ -75,14 +75,15 @@ def begin(connection: Connection, journal_id: str, installation: str) -> None:
 def take_up(connection: Connection, journal: Journal) -> Position:
     """Where to go on with this journal; one that the database does not know begins at 0.
 
-    A new journal that replaces a lost one goes by the installation name of the lost one.
+    A new journal that replaces a lost one, or an old copy of that, goes by the installation name
+    of the lost one.
     """
     row = connection.execute(OF_JOURNAL, {"journal": journal.id}).first()
-    if row:
-        return Position(row.seq, frozenset(row.runs.split()))
-    remembered = connection.execute(LAST_INSTALLATION).scalar()
+    remembered = row.installation if row else connection.execute(LAST_INSTALLATION).scalar()
     if remembered and not any(state.energy.loaded for state in journal.states().values()):
         journal.take_installation(remembered)
+    if row:
+        return Position(row.seq, frozenset(row.runs.split()))
     begin(connection, journal.id, journal.installation)
     return Position()
 

@@ -154,10 +154,12 @@ def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool)
 
 def is_waited_for(engine: Engine, manifest: Manifest, journal: Path) -> bool:
     """Whether the bridge that runs here writes nothing until this history is restored."""
+    names = names_in(journal)
+    if manifest.journal is None or manifest.journal.id != names["journal"]:
+        return False
     with transaction(engine) as connection:
         is_empty = not any(count_rows(connection, table) for table in TABLES)
-    ours = names_in(journal).get("journal")
-    return is_empty and manifest.journal is not None and manifest.journal.id == ours
+    return is_empty and names.get("database", place(engine.url)) != place(engine.url)
 
 
 def begin_empty(engine: Engine, data_dir: Path) -> None:

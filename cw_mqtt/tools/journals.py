@@ -61,12 +61,12 @@ def journal_id(journal: Path) -> str:
 
 
 def names_in(journal: Path) -> dict[str, str]:
-    """What a journal is called, and its installation, also while the bridge has it open."""
+    """What a journal, its installation and its database are called, also while it is open."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / NAME
         copy_journal(journal, copy)
         with closing(sqlite3.connect(copy)) as connection:
-            query = "SELECT name, state FROM states WHERE name IN ('journal', 'installation')"
+            query = "SELECT name, state FROM states WHERE name NOT LIKE 'sensor:%'"
             return dict(connection.execute(query).fetchall())
 
 
