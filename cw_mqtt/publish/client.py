@@ -264,17 +264,20 @@ class Connection:
             raise error(f"{self._broker} {refusal(self._connack)}")
         if self._lost is not None or self._paho.socket() is None:
             code = self._lost.value if self._lost else 0
-            words = REFUSALS.get(code) or (
-                "has closed the connection: it was stopped, or another client uses the client id "
-                f"{self._client_id}"
-            )
-            raise ResourceAwayError(f"{self._broker} {words}")
+            raise ResourceAwayError(f"{self._broker} {REFUSALS.get(code) or self._why_closed()}")
         if self._owing_s() > ANSWER_WITHIN_S:
             raise ResourceAwayError(f"{self._broker} no longer acknowledges messages")
 
     def _owing_s(self) -> float:
         """The age of the oldest message that is not acknowledged."""
         return time.monotonic() - next((at_s for at_s, _ in self._unacked.values()), math.inf)
+
+    def _why_closed(self) -> str:
+        """What may have made the broker close the connection without a word."""
+        said = "has closed the connection: it was stopped, "
+        if message := self.unanswered():
+            said += f"it does not take {message.topic} with its {len(message.payload)} characters, "
+        return f"{said}or another client uses the client id {self._client_id}"
 
     # Called by paho: these only note what happened, for an error raised here is lost in paho.
 
