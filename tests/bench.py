@@ -1,6 +1,6 @@
 """`make bench`: how fast and how small, each beside a baseline measured in the same run.
 
-python -m tests.bench [decode] [latency] [throughput] [size] [store] [web] [idle]
+python -m tests.bench [decode] [latency] [throughput] [wear] [size] [store] [web] [idle]
 """
 
 import os
@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +33,7 @@ from cw_mqtt.decode.verify import judge
 from cw_mqtt.model import Chain as SensorChain
 from cw_mqtt.model import Chunk, Verdict
 from cw_mqtt.simulate.household import plausible_power_w
+from cw_mqtt.store.flush import request_flush
 from tests.bench_store import bench_store
 from tests.bench_web import bench_web
 from tests.end_to_end.process import Board, Bridge, Subscriber, rows
@@ -50,7 +52,10 @@ BASELINE_PACKETS = 500
 DECODED_KEYS = 10
 DECODED_PACKETS = 20_000
 GARBAGE_BYTES = 100_000
-IDLE_S = 60
+IDLE_S = 120
+WEAR_PACKETS = 1100
+BATCHES = (4, 4, 3)  # packets in each half minute, at one every 8.192 s
+PACKETS_A_DAY = 86_400 / 8.192
 IMPORTS = (
     "pydantic, ruamel.yaml, Crypto.Cipher.AES, sqlalchemy.dialects.sqlite, psycopg2, "
     "paho.mqtt.client, serial, cherrypy, argon2, jinja2, click"
@@ -164,7 +169,7 @@ class Stopwatch:
             self._came.notify()
 
 
-def commit_times(folder: Path) -> list[float]:
+def commit_times(folder: Path, apart_s: float = APART_S) -> list[float]:
     """What a commit of one row takes here, with the journal's guarantees."""
     times = []
     with closing(sqlite3.connect(folder / "commits.sqlite", isolation_level=None)) as connection:
@@ -175,7 +180,7 @@ def commit_times(folder: Path) -> list[float]:
             began_s = time.perf_counter()
             connection.execute("INSERT INTO t VALUES (?)", (number,))
             times.append(time.perf_counter() - began_s)
-            time.sleep(APART_S)
+            time.sleep(apart_s)
     return times
 
 
@@ -196,10 +201,10 @@ def bench_throughput() -> None:
             stream = packet_stream()
             began_s = time.perf_counter()
             line.sendall(stream)
-            wait_until(lambda: is_done(bridge, len(stream)))
+            wait_until(lambda: is_done(bridge, folder, len(stream)))
             taken_s = time.perf_counter() - began_s
             line.close()
-        with closing(Subscriber(broker.host, broker.port, "citizenwatt/+/power")) as heard:
+        with closing(Subscriber(broker.host, broker.port, "citizenwatt/+/energy")) as heard:
             wait_until(lambda: len({topic for topic, _ in heard.messages}) == SENSORS)
         bridge.stop()
         count = len(rows(folder, server.url, "id"))
@@ -212,10 +217,13 @@ def bench_throughput() -> None:
     say("  ratio", f"{rate / baseline:.1f}")
 
 
-def is_done(bridge: Bridge, sent_bytes: int) -> bool:
+def is_done(bridge: Bridge, folder: Path, sent_bytes: int) -> bool:
     """Whether everything sent is read, judged and in the database."""
     time.sleep(0.1)  # to ask takes time from those who work
     report = bridge.health()
+    if report["receivers"]["hall"].get("bytes", 0) == sent_bytes:
+        request_flush(folder / "data")
+        report = bridge.health()
     journal, read_bytes = report["journal"], report["receivers"]["hall"].get("bytes", 0)
     return read_bytes == sent_bytes and not journal["queue"] and not journal["unstored"]
 
@@ -246,6 +254,44 @@ def one_by_one(url: str, broker: Broker) -> float:
     client.disconnect()
     client.loop_stop()
     return taken_s / BASELINE_PACKETS
+
+
+def bench_wear() -> None:
+    """Bytes written to disk for each packet, on SQLite, with the batches that a half minute has."""
+    with neighbours() as (folder, broker, board):
+        bridge = Bridge(folder, settings_on(board.port, broker))
+        bridge.start()
+        wait_until(lambda: bridge.works("receiver hall", "bridge", "mqtt", "database"))
+        chain, sent = Chain(), 0
+        before = written(bridge.pid)
+        for size in islice(cycle(BATCHES), len(BATCHES) * WEAR_PACKETS // sum(BATCHES)):
+            for _ in range(size):
+                sent += 1
+                board.send(chain.packet(500 + sent % 100))
+                time.sleep(APART_S)
+            request_flush(folder / "data")
+        each = (written(bridge.pid) - before) / sent
+        bridge.stop()
+        count = len(rows(folder, None, "id"))
+        assert count > 0.99 * sent, count
+        before = written(os.getpid())
+        commits = len(commit_times(folder, apart_s=0))
+        commit = (written(os.getpid()) - before) / commits
+    say("written to disk for each packet, at speed", f"{each / 1024:.1f} KiB")
+    say_a_day("  for a day and sensor (aim: under 150 MB)", each)
+    say("  baseline: one durable SQLite commit of one row", f"{commit / 1024:.1f} KiB")
+    say("  ratio", f"{each / commit:.1f}")
+
+
+def say_a_day(what: str, bytes_a_packet: float) -> None:
+    """Say what one sensor writes on a day."""
+    say(what, f"{bytes_a_packet * PACKETS_A_DAY / 1e6:.0f} MB")
+
+
+def written(pid: int) -> int:
+    """The bytes that a process has caused to be written to disk."""
+    lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split(": ") for line in lines)["write_bytes"])
 
 
 def bench_size() -> None:
@@ -283,16 +329,21 @@ def bench_size() -> None:
 
 
 def bench_idle() -> None:
-    """CPU time while one sensor sends every 8 seconds."""
+    """CPU time and bytes written while one sensor sends every 8 seconds."""
     with neighbours() as (folder, broker, _):
         bridge = Bridge(folder, settings_on("simulated:", broker))
         bridge.start()
         wait_until(lambda: bridge.works("bridge", "mqtt", "database"))
         wait_until(lambda: bridge.health()["sensors"]["main"]["heard"].get("verified"))
-        before_s = cpu_s(bridge.pid)
+        before_s, before_bytes = cpu_s(bridge.pid), written(bridge.pid)
         time.sleep(IDLE_S)
         share = (cpu_s(bridge.pid) - before_s) / IDLE_S
+        bytes_a_day = (written(bridge.pid) - before_bytes) / IDLE_S * 86_400
         bridge.stop()
+    say(
+        "written to disk a day and sensor, in real time (aim: under 150 MB)",
+        f"{bytes_a_day / 1e6:.0f} MB",
+    )
     say("CPU share, one sensor each 8 s (aim: under 1 %)", f"{share:.2%}")
 
 
@@ -358,6 +409,7 @@ BENCHES = {
     "decode": bench_decode,
     "latency": bench_latency,
     "throughput": bench_throughput,
+    "wear": bench_wear,
     "size": bench_size,
     "store": bench_store,
     "web": bench_web,

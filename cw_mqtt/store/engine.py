@@ -133,7 +133,6 @@ def tell_mode(connection: Any, path: Path) -> None:
 
 def prepare_sqlite(connection: Any, _record: object) -> None:
     """Let readers and one writer work at once; make what was answered survive a power cut."""
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -144,6 +143,7 @@ def switch_to_wal(connection: Any) -> str:
 
     The answer is the mode that it has then, which the file system may limit.
     """
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # in this mode it is too late
     deadline_s = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.store import postgres
-from cw_mqtt.store.engine import make_engine, patient, tell_mode, transaction
+from cw_mqtt.store.engine import PAGE_BYTES, make_engine, patient, tell_mode, transaction
 
 ODD_PASSWORD = "a#b@c,d:e/f g%41"
 
@@ -60,6 +60,16 @@ def test_sqlite_survives_power_cuts_and_checks_references(tmp_path):
 
     assert found == ["wal", 2, 1, 5000]
     engine.dispose()
+
+
+def test_a_new_file_has_small_pages(tmp_path):
+    engine = make_engine(DatabaseSettings(), tmp_path)
+
+    with transaction(engine) as connection:
+        connection.execute(text("CREATE TABLE anything (id INTEGER)"))
+        size = connection.execute(text("PRAGMA page_size")).scalar()
+
+    assert size == PAGE_BYTES
 
 
 def test_a_password_may_hold_any_character(tmp_path, postgres_server):
