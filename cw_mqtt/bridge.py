@@ -164,6 +164,8 @@ class Bridge:
         works()
         while chunks := self._next_chunks(stopping):
             self.process(chunks)
+            if self._chunks.empty():  # otherwise who seems silent may wait there
+                self.hearing.look(self._journal.states())
             works()
 
     def process(self, chunks: Iterable[Chunk | None]) -> None:
@@ -186,7 +188,6 @@ class Bridge:
             raise
         self._losing = False
         self._tell(batch.events)
-        self.hearing.look(self._states)
 
     def _new_batch(self) -> Batch:
         known = self._journal.states()

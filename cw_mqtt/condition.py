@@ -57,9 +57,9 @@ class Condition:
             now_s = self._monotonic()
             if self._right_since_s is None:
                 self._right_since_s = now_s
-            if not self._proven:
-                self._proven = True
+            if not self._proven and not self._faults:
                 log.info("%s: works", self._name)
+            self._proven = True
             right_s = now_s - self._right_since_s
             if right_s >= min(self.pause_s, BELIEVED_AFTER_S):
                 self._health.working(self._name)

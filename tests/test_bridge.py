@@ -14,6 +14,7 @@ from cw_mqtt.decode.verify import judge
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import JOULES_PER_KWH, Chunk, Energy, Event, SensorState, Verdict
 from cw_mqtt.simulate.firmware import SensorFirmware
+from cw_mqtt.stages import Stage
 from tests.home import Home
 from tests.packets import OTHER_KEY, RECORDED, payloads, powers, times
 from tests.settings import NIGHT_CONTRACT, SENSOR
@@ -502,3 +503,50 @@ def test_a_second_receiver_that_is_seconds_late_is_no_attacker(start):
     assert running.state.verdicts[Verdict.DUPLICATE] == 20
     assert Verdict.REPLAYED not in running.state.verdicts
     assert not running.events
+
+
+def test_nobody_seems_silent_whose_packets_wait(start):
+    running = start().loaded()
+    stopping = threading.Event()
+    looked = []
+    running.bridge.hearing.look = lambda states: looked.append(states["main"].verdicts)
+
+    for chunk in chunks():
+        running.bridge.receive(chunk)
+    stopping.set()
+    running.bridge.serve(stopping, lambda: None)
+
+    assert len(looked) == 1
+    assert looked[0][Verdict.VERIFIED] == 15
+
+
+def test_on_a_full_disk_the_bridge_never_works_until_what_waits_is_written(
+    start, caplog, monkeypatch
+):
+    running = start().loaded()
+    states = set()
+    monkeypatch.setattr(Bridge, "longest_pause_s", 0.01)
+    commit = running.journal.commit
+
+    def refuse(*_):
+        raise ResourceAwayError("disk is full")
+
+    running.journal.commit = refuse
+    stage = Stage(running.bridge, running.health)
+    for chunk in chunks():
+        running.bridge.receive(chunk)
+    stage.start()
+
+    def stage_health():
+        states.add(running.health.stages()["bridge"].state)
+        return running.health.stages()["bridge"]
+
+    wait_until(lambda: stage_health().faults >= 20)
+    assert states == {"waiting"}
+    running.journal.commit = commit
+    wait_until(lambda: stage_health().state == "working")
+
+    assert len(running.readings()) == 20
+    assert caplog.text.count("disk is full") == 1
+    stage.ask_to_stop()
+    assert stage.join(DEADLINE_S)

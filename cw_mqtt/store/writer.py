@@ -83,6 +83,7 @@ class DatabaseWriter:
         self._clock = clock
         self._requests: FlushRequests | None = None  # while the database is open
         self._position = Position()
+        self._gone = journal.span()[0] - 1
         self._moved = threading.Condition()  # notified when the position has, or nobody stores
         self._ids: dict[str, int] = {}
         self._copied: dict[str, SensorState] = {}
@@ -294,9 +295,11 @@ class DatabaseWriter:
         self._health.count("journal", "lost", by=lost)
 
     def _unstored(self) -> int:
-        """How many readings wait; until the database was reached once, all that are kept."""
-        oldest, newest = self._journal.span()
-        return max(0, newest - max(self._position.seq, oldest - 1))
+        """How many readings wait; until the database was reached once, all that are kept.
+
+        Health asks, which must not wait for the journal: its disk may hang.
+        """
+        return max(0, self._journal.newest - max(self._position.seq, self._gone))
 
     def _look(self) -> None:
         """See what others have changed; notice a database that went away while no reading came."""

@@ -8,8 +8,10 @@ import pytest
 
 from cw_mqtt.acquire.receiver import Receiver
 from cw_mqtt.acquire.serial_port import open_serial
+from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.stages import Stage
 from tests.acquire.conftest import Board, Serving
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 FRAME = bytes.fromhex("4e8c318a0979728c76971ccc6db512d7")
 NEXT_FRAME = bytes.fromhex("bf5a1651f804b62175b81f23891d1886")
@@ -92,6 +94,26 @@ def test_a_deaf_board_is_opened_again_until_it_is_heard(
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert ["opening its port again" in text for text in warnings[:2]] == [True, False]
     assert "is heard again" in warnings[1]
+
+
+def test_a_port_that_opens_and_closes_at_once_never_works_and_is_told_once(
+    serving: Serving, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClosedLine(SilentLine):
+        def read(self, timeout_s: float) -> bytes:
+            raise ResourceAwayError("hung up")
+
+    monkeypatch.setattr(Receiver, "longest_pause_s", 0.01)
+    stage = Stage(
+        Receiver("hall", ClosedLine, serving.chunks.append, serving.health), serving.health
+    )
+    stage.start()
+
+    wait_until(lambda: serving.health.stages()["receiver hall"].faults >= 20)
+    stage.ask_to_stop()
+
+    assert stage.join(DEADLINE_S)
+    assert [record.getMessage() for record in caplog.records] == ["receiver hall: hung up"]
 
 
 @pytest.mark.usefixtures("caplog")

@@ -3,6 +3,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from cw_mqtt.store.positions import Position, advance
 from cw_mqtt.store.schema import HEAD
 from tests.home import START_TS, Home, reading
 from tests.store.test_rollups import assert_right
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 STATE = SensorState("main", Chain(loss=0.25), Energy(total_j=7.5, day_j=7.5, loaded=True))
 
@@ -225,6 +226,18 @@ def in_file(file):
             ]
     except sqlite3.Error:
         return []
+
+
+def test_health_does_not_wait_for_the_journal(tmp_path):
+    home = Home(tmp_path)
+    home.writer()
+
+    with home.journal.lock, ThreadPoolExecutor(1) as another_thread:
+        asked = another_thread.submit(home.health.report)
+        report = asked.result(DEADLINE_S)
+
+    assert report["journal"]["unstored"] == 0
+    home.close()
 
 
 def unstored(home):
