@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from cw_mqtt.logs import PatientHandler
 from tests.amounts import TORTURE, amount
 from tests.missing import tell_what_did_not_run
 from tests.mosquitto import Broker
@@ -56,6 +57,16 @@ def no_unannounced_warning(request: pytest.FixtureRequest) -> Iterator[None]:
     logging.getLogger("cw_mqtt").removeHandler(kept)
     warnings = [record.getMessage() for record in kept.buffer]
     assert not warnings, "a test that expects warnings takes `caplog`"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Takes away what a command that ran in this process has set up for its log."""
+    yield
+    logging.getLogger("cw_mqtt").setLevel(logging.NOTSET)
+    for handler in filter(lambda each: isinstance(each, PatientHandler), logging.root.handlers[:]):
+        logging.root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture
