@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 READINGS_AT_ONCE = 500
 STORE_EVERY_S = 30
 PROVE_EVERY_S = 3
+MOST_REFUSALS_SAID = 10
 FLUSH_WITHIN_S = 2
 BATCHES_AT_STOP = 4
 TELL_EVERY_S = 10
@@ -83,6 +84,7 @@ class DatabaseWriter:
         self._clock = clock
         self._requests: FlushRequests | None = None  # while the database is open
         self._position = Position()
+        self._refusals: set[str] = set()
         self._gone = journal.span()[0] - 1
         self._moved = threading.Condition()  # notified when the position has, or nobody stores
         self._ids: dict[str, int] = {}
@@ -254,7 +256,16 @@ class DatabaseWriter:
         self._write_by_halves(entries[middle:])
 
     def _refuse(self, entry: Entry, error: DBAPIError) -> None:
-        log.error("the database refuses %s, which is left out: %s", entry, first_line(error))
+        reason = first_line(error)
+        is_new = reason not in self._refusals and len(self._refusals) < MOST_REFUSALS_SAID
+        log.log(
+            logging.ERROR if is_new else logging.DEBUG,
+            "the database refuses %s, which is left out: %s; more like it are only counted",
+            entry,
+            reason,
+        )
+        if is_new:
+            self._refusals.add(reason)
         self._health.count("database", "refused")
         self._write((), self._position.after([entry]))
 

@@ -228,6 +228,17 @@ def in_file(file):
         return []
 
 
+def test_a_database_that_refuses_everything_is_told_once(home, caplog):
+    home.store()
+    home.tell(REFUSES_666[home.engine.dialect.name])
+    home.hear(*(reading(ts, power_w=666) for ts in range(20)))
+
+    home.store()
+
+    assert caplog.text.count("the database refuses") == 1
+    assert home.health.report()["database"]["refused"] == 20
+
+
 def test_health_does_not_wait_for_the_journal(tmp_path):
     home = Home(tmp_path)
     home.writer()
