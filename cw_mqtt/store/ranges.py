@@ -195,7 +195,13 @@ LISTED: dict[Key | int, Select[Any]] = {
     Key.POSITION: BACKWARDS.offset(whole("skipped")).limit(whole("most")),
     Key.TIME: OF_TIME.order_by(*OLDEST_FIRST).limit(whole("most")),
 }
-CHOSEN = {key: column.id.in_(listed.with_only_columns(column.id)) for key, listed in LISTED.items()}
+# by ids that are looked up first PostgreSQL would go through all measures
+CHOSEN: dict[Key | int, Any] = {
+    Key.ID: OF_FEW_IDS.whereclause,
+    MANY_IDS: OF_MANY_IDS.whereclause,
+    Key.POSITION: column.id.in_(LISTED[Key.POSITION].with_only_columns(column.id)),
+    Key.TIME: OF_TIME.whereclause,
+}
 DELETED = {key: delete(measures).where(chosen) for key, chosen in CHOSEN.items()}
 TIMES = {
     key: select(func.min(column.timestamp), func.max(column.timestamp)).where(chosen)
