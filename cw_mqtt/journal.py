@@ -27,11 +27,12 @@ from cw_mqtt.stages import Bell
 log = logging.getLogger(__name__)
 
 KEPT_A_SENSOR = 75_600  # stored readings: seven days' worth, at one each 8 s
-MOST_READINGS = 8_000_000  # seven days of a hundred sensors, in half a gigabyte
+MOST_READINGS = 8_000_000  # seven days of a hundred sensors, in 600 MB
 PRUNED_AT_ONCE = 500
 READ_AT_ONCE = 1000
 MOST_RUNS = 1000
 HEARD_AT_ONCE = 20_000  # payloads; a filter is then written almost whole
+MOST_RECENT = 500_000  # where no filter can be written
 PAYLOAD_BYTES = 16
 SENSOR = "sensor:"
 
@@ -313,6 +314,8 @@ class Journal:
 
     def _fill_filter(self) -> None:
         """Move what was heard of late to a filter; should that fail, it is not soon tried again."""
+        if len(self._recent) > MOST_RECENT:
+            self._recent.clear()
         self._most_recent = 2 * len(self._recent)
         with suppress(ResourceAwayError):
             if self._filters.remember(self._recent):
@@ -327,12 +330,10 @@ class Journal:
             for name, text in connection.execute("SELECT name, state FROM states").fetchall():
                 if not name.startswith(SENSOR):
                     self._names[name] = text
-                elif state := read_state(text):
+                elif state := read_state(name, text):
                     self._states[state.sensor] = state
-                else:
-                    log.error("what the journal knows of %s is damaged; it begins anew", name)
             newest = newest_in(connection)
-            filtered = int(self._names.get("filtered", 0))
+            filtered = max(int(self._names.get("filtered", 0)), newest - MOST_RECENT)
             heard = connection.execute(HEARD_AFTER, (filtered,)).fetchall()
         with suppress(ValidationError):
             self.era = ERA.validate_json(self._names.get("era", ""))
@@ -380,8 +381,9 @@ def state_text(state: SensorState) -> str:
     return STATE.dump_json(state, exclude_defaults=True).decode()
 
 
-def read_state(text: str) -> SensorState | None:
+def read_state(name: str, text: str) -> SensorState | None:
     """A state from its JSON; None for one that makes no sense."""
     with suppress(ValidationError):
         return STATE.validate_json(text)
+    log.error("the state of %s that was kept is damaged; it begins anew", name)
     return None

@@ -16,7 +16,7 @@ from cw_mqtt.model import JOULES_PER_KWH, Chunk, Energy, Event, SensorState, Ver
 from cw_mqtt.simulate.firmware import SensorFirmware
 from cw_mqtt.stages import Stage
 from tests.home import Home
-from tests.packets import OTHER_KEY, RECORDED, payloads, powers, times
+from tests.packets import KEY, OTHER_KEY, RECORDED, payloads, powers, times
 from tests.settings import NIGHT_CONTRACT, SENSOR
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -187,6 +187,29 @@ def test_what_could_not_be_committed_goes_with_the_next_and_is_judged_once(start
     assert [r.power_w for r in running.readings()] == powers()
     assert running.state.energy.day_j == expected_j()
     assert len(judged) == 20
+
+
+def test_a_full_disk_costs_nothing_once_there_is_room_again(start, monkeypatch):
+    full, roomy, judged = start("full").loaded(), start("roomy").loaded(), []
+    monkeypatch.setattr(bridge, "judge", lambda *args: judged.append(args) or judge(*args))
+    sent = [chunk for day in range(5) for chunk in renewed(KEY, day * 86400, day)]
+    connection = full.journal._file._connection
+    connection.execute("PRAGMA max_page_count = 1")  # no more pages than there are
+
+    refused = 0
+    for chunk in sent:
+        try:
+            full.bridge.process([chunk])
+        except ResourceAwayError:
+            refused += 1
+    connection.execute("PRAGMA max_page_count = 1000000")
+    full.bridge.process([])
+    roomy.bridge.process(sent)
+
+    assert refused > len(sent) / 2
+    assert len(judged) == 2 * len(sent)
+    assert full.readings() == roomy.readings()
+    assert full.state == roomy.state
 
 
 def test_a_journal_that_refuses_for_long_costs_the_oldest_readings(start, monkeypatch, caplog):
@@ -451,14 +474,16 @@ def test_a_key_is_changed_without_losing_the_sensor(start, caplog):
     assert running.readings()[-1].verdict is Verdict.VERIFIED
 
 
-def renewed(key, later_s):
-    """A recorded stream as a sensor with another key would send it."""
+def renewed(key, later_s, more_w=0):
+    """A recorded stream as a sensor with another key, or another power, would send it."""
     firmware = SensorFirmware(key, Random(1))
     recorded = RECORDED["streams"]["normal_20_consecutive"]
     return [
         replace(
             chunk,
-            content=firmware.send(packet["power_w"], packet["battery_mv"], packet["timer_ms"]),
+            content=firmware.send(
+                packet["power_w"] + more_w, packet["battery_mv"], packet["timer_ms"]
+            ),
         )
         for packet, chunk in zip(recorded, chunks(later_s=later_s), strict=True)
     ]

@@ -279,7 +279,7 @@ def test_rows_that_make_no_sense_stop_neither_the_start_nor_the_others(tmp_path,
     assert again.states() == {"other": SensorState("other")}
     assert again.readings_after(0, 10) == again.readings_after(0, 10) == [Entry(2, reading(2))]
     assert caplog.text.count("reading 1 is damaged") == 1
-    assert "knows of sensor:main is damaged" in caplog.text
+    assert "state of sensor:main that was kept is damaged" in caplog.text
     again.close()
 
 

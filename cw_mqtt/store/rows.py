@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, Delete, Table, bindparam, delete, func, insert, select
 
-from cw_mqtt.journal import STATE, Entry
+from cw_mqtt.journal import Entry, read_state, state_text
 from cw_mqtt.model import Reading, SensorState
 from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.rollups import refresh, stretches
@@ -68,7 +68,8 @@ def set_aside_row(reading: Reading, ids: Ids) -> dict[str, float | str]:
 
 def copied_states(connection: Connection) -> dict[str, SensorState]:
     """The copies of the sensors' states, by slug."""
-    return {slug: STATE.validate_json(text) for slug, text in connection.execute(COPIES)}
+    copies = [read_state(slug, text) for slug, text in connection.execute(COPIES)]
+    return {copy.sensor: copy for copy in copies if copy}
 
 
 def copy_states(connection: Connection, states: Collection[SensorState]) -> None:
@@ -77,5 +78,5 @@ def copy_states(connection: Connection, states: Collection[SensorState]) -> None
         return
     slugs = [state.sensor for state in states]
     connection.execute(delete(bridge_states).where(bridge_states.c.sensor.in_(slugs)))
-    rows = [{"sensor": s.sensor, "state": STATE.dump_json(s).decode()} for s in states]
+    rows = [{"sensor": s.sensor, "state": state_text(s)} for s in states]
     connection.execute(ADD_STATES, rows)

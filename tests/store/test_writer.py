@@ -429,6 +429,19 @@ def test_a_lost_journal_takes_states_and_installation_from_the_database(home):
     assert home.stored() == [1, 2]
 
 
+def test_a_copy_that_makes_no_sense_stops_nothing_and_is_replaced(home, caplog):
+    home.journal.commit([STATE], [reading(1)])
+    home.store()
+    home.tell("UPDATE bridge_states SET state = '{'")
+
+    home.store()
+
+    assert "state of main that was kept is damaged" in caplog.text
+    home.new_journal()
+    home.store()
+    assert home.known == {"main": STATE}
+
+
 def test_a_writer_that_stops_leaves_the_newest_state_in_the_database(home):
     home.journal.commit([STATE], [reading(1)])
     newer = replace(STATE, energy=Energy(total_j=9.0, day_j=9.0, loaded=True))
