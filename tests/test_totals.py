@@ -137,6 +137,12 @@ class World(Home):
         self.kept.clear()
         self.sync()
 
+    def one_alone_knows(self, *files: str) -> None:
+        """Go back with some files while the broker forgets."""
+        self.go_back(*files)
+        self.kept.clear()
+        self.sync()
+
     def set_clock(self) -> None:
         self.ts += self.random.randint(-3000, 3000)
 
@@ -158,6 +164,8 @@ ACTIONS: dict[str, Callable[[World], None]] = {
     "old folder": lambda world: world.go_back(JOURNAL, DATABASE),
     "lost journal": World.lose_journal,
     "broker forgets": World.broker_forgets,
+    "database alone": lambda world: world.one_alone_knows(JOURNAL),
+    "journal alone": lambda world: world.one_alone_knows(DATABASE),
     "clock": World.set_clock,
     "settings": World.change_settings,
 }
