@@ -10,7 +10,7 @@ one thread. What many chunks change goes into one commit when they come faster t
 import logging
 import queue
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -27,10 +27,10 @@ from cw_mqtt.health import Health
 from cw_mqtt.hearing import Hearing
 from cw_mqtt.journal import Journal
 from cw_mqtt.keys import fingerprint
-from cw_mqtt.measure.energy import add_measure, never_less, start_from
+from cw_mqtt.loading import load_totals
+from cw_mqtt.measure.energy import add_measure, never_less
 from cw_mqtt.measure.tariff import is_night, price_per_kwh
 from cw_mqtt.model import (
-    JOULES_PER_KWH,
     Chunk,
     Energy,
     Event,
@@ -47,7 +47,6 @@ MOST_CHUNKS_WAITING = 10_000
 BYTES_A_COMMIT = 4096
 MOST_UNCOMMITTED = 10_000  # readings of a journal that refuses, minutes to a day of them
 MOST_EVENTS_WAITING = 100
-READINGS_AT_ONCE = 5000
 TOTALS_WITHIN_S = 5.0
 FULL_WAIT_S = 2.0
 IDLE_S = 2.0
@@ -229,65 +228,10 @@ class Bridge:
         return self._totals_loaded.is_set()
 
     def load(self, known: Mapping[str, SensorState], seq: int) -> None:
-        """Join the sums of sensors with what the database knows of them, so that none is less.
-
-        `known` are its states of them, or what their measures carry where it has no state. Where
-        that is more than the journal knows, as for a new journal or an old copy of one, the
-        journal's readings after `seq` go on from it.
-        """
-        states = self._journal.states()
-        sums = {
-            slug: known[slug].energy
-            for slug in self._sensors.keys() & known
-            if not states[slug].energy.loaded
-            or states[slug].energy.total_j < known[slug].energy.total_j
-        }
-        entered_again: Counter[str] = Counter()
-        seq = self._add_up(sums, seq, entered_again)  # most, while others may write the journal
-        with self._journal.lock:
-            self._add_up(sums, seq, entered_again)
-            states = self._journal.states()
-            joined = [
-                join(states[slug], known.get(slug), sums.get(slug), sensor.start_kwh)
-                for slug, sensor in self._sensors.items()
-            ]
-            self._journal.commit(state for state in joined if state != states[state.sensor])
-        for state in joined:
-            self._say_where_it_began(state)
+        """Take over what the database knows of the sensors, up to the journal's reading `seq`."""
+        load_totals(self._journal, self._sensors, known, seq, self._counted)
         self._totals_loaded.set()
         self._journal.ring()
-
-    def _say_where_it_began(self, state: SensorState) -> None:
-        start_kwh = self._sensors[state.sensor].start_kwh
-        began_kwh = state.energy.start_j / JOULES_PER_KWH
-        if start_kwh < began_kwh:
-            log.warning(
-                "%s: start_kwh is %s now; the total, begun at %s, stays as it is: it never falls",
-                state.sensor,
-                start_kwh,
-                began_kwh,
-            )
-
-    def _add_up(self, sums: dict[str, Energy], seq: int, entered_again: Counter[str]) -> int:
-        """Add the journal's readings after `seq` to the sums of their sensors; the last one.
-
-        Readings that were withdrawn and are `entered_again`, with another time, counted before.
-        """
-        while sums and (entries := self._journal.readings_after(seq, READINGS_AT_ONCE)):
-            for entry in entries:
-                seq, reading, slug = entry.seq, entry.reading, entry.reading.sensor
-                if slug not in sums or not reading.verdict.counts:
-                    continue
-                if entry.withdrawn:
-                    entered_again[slug] += 1
-                elif entered_again[slug]:
-                    entered_again[slug] -= 1
-                    sums[slug] = replace(
-                        sums[slug], last_ts=reading.ts, last_power_w=reading.power_w
-                    )
-                else:
-                    sums[slug] = self._counted(sums[slug], reading)
-        return seq
 
     def lift_total(self, slug: str, published: Energy) -> None:
         """Lift a sensor's sums to what subscribers were told before, where they are lower."""
@@ -431,24 +375,6 @@ class Bridge:
 def kept(known: SensorState, judged: SensorState) -> SensorState:
     """A judged state with what other threads may have changed meanwhile."""
     return replace(judged, energy=known.energy, latest=known.latest, identity=known.identity)
-
-
-def join(
-    state: SensorState, known: SensorState | None, sums: Energy | None, start_kwh: float
-) -> SensorState:
-    """A state with the sums of `known`, or those that went on from there, where they are higher.
-
-    The chain is that of whoever has heard the sensor last.
-    """
-    known = known or state
-    if not state.energy.loaded:
-        state = replace(state, identity=known.identity or state.identity)
-    energy = never_less(never_less(sums or state.energy, state.energy), known.energy)
-    started = start_from(energy, start_kwh * JOULES_PER_KWH)
-    state = replace(state, energy=replace(started, loaded=True))
-    if state.chain.held or (known.seen_ts or 0.0) <= (state.seen_ts or 0.0):
-        return state
-    return replace(state, chain=known.chain, latest=known.latest, seen_ts=known.seen_ts)
 
 
 def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:

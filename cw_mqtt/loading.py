@@ -1,0 +1,108 @@
+"""What the database knows of the sensors, joined with what the journal knows: no sum is less."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from cw_mqtt.config.settings import SensorSettings
+from cw_mqtt.journal import Journal
+from cw_mqtt.measure.energy import never_less, start_from
+from cw_mqtt.model import JOULES_PER_KWH, Energy, Reading, SensorState
+
+log = logging.getLogger(__name__)
+
+READINGS_AT_ONCE = 5000
+
+Count = Callable[[Energy, Reading], Energy]  # what a reading that counts makes of the sums
+
+
+def load_totals(
+    journal: Journal,
+    sensors: Mapping[str, SensorSettings],
+    known: Mapping[str, SensorState],
+    seq: int,
+    count: Count,
+) -> None:
+    """Commit the states of the sensors, joined with the `known` ones.
+
+    These are the database's copies, or what measures carry where it has none. Where that is more
+    than the journal knows, as for a new journal or an old copy of one, the journal's readings
+    after `seq` go on from it.
+    """
+    states = journal.states()
+    ahead = {
+        slug: known[slug].energy
+        for slug in sensors.keys() & known
+        if not states[slug].energy.loaded
+        or states[slug].energy.total_j < known[slug].energy.total_j
+    }
+    going_on = GoingOn(journal, ahead, seq, count)
+    going_on.add_up()  # most of them, while others may write the journal
+    with journal.lock:
+        going_on.add_up()
+        states = journal.states()
+        joined = [
+            join(states[slug], known.get(slug), going_on.sums.get(slug), sensor.start_kwh)
+            for slug, sensor in sensors.items()
+        ]
+        journal.commit(state for state in joined if state != states[state.sensor])
+    for state in joined:
+        start_kwh, began_kwh = (
+            sensors[state.sensor].start_kwh,
+            state.energy.start_j / JOULES_PER_KWH,
+        )
+        if start_kwh < began_kwh:
+            log.warning(
+                "%s: start_kwh is %s now; the total, begun at %s, stays as it is: it never falls",
+                state.sensor,
+                start_kwh,
+                began_kwh,
+            )
+
+
+class GoingOn:
+    """The sums of some sensors, with the journal's readings after a number added to them."""
+
+    def __init__(self, journal: Journal, sums: dict[str, Energy], seq: int, count: Count) -> None:
+        self.sums = sums
+        self._journal = journal
+        self._seq = seq
+        self._count = count
+        self._entered_again: Counter[str] = Counter()
+
+    def add_up(self) -> None:
+        """Add the readings that have come; those that only got another time counted before."""
+        while self.sums and (entries := self._journal.readings_after(self._seq, READINGS_AT_ONCE)):
+            for entry in entries:
+                reading, slug = entry.reading, entry.reading.sensor
+                if slug not in self.sums or not reading.verdict.counts:
+                    continue
+                sums = self.sums[slug]
+                if entry.withdrawn:
+                    self._entered_again[slug] += 1
+                elif self._entered_again[slug]:
+                    self._entered_again[slug] -= 1
+                    sums = replace(sums, last_ts=reading.ts, last_power_w=reading.power_w)
+                else:
+                    sums = self._count(sums, reading)
+                self.sums[slug] = sums
+            self._seq = entries[-1].seq
+
+
+def join(
+    state: SensorState, known: SensorState | None, sums: Energy | None, start_kwh: float
+) -> SensorState:
+    """A state with the sums of `known`, or those that went on from there, where they are higher.
+
+    The chain is that of whoever has heard the sensor last.
+    """
+    known = known or state
+    if not state.energy.loaded:
+        state = replace(state, identity=known.identity or state.identity)
+    energy = never_less(never_less(sums or state.energy, state.energy), known.energy)
+    started = start_from(energy, start_kwh * JOULES_PER_KWH)
+    state = replace(state, energy=replace(started, loaded=True))
+    if state.chain.held or (known.seen_ts or 0.0) <= (state.seen_ts or 0.0):
+        return state
+    return replace(state, chain=known.chain, latest=known.latest, seen_ts=known.seen_ts)
