@@ -160,7 +160,8 @@ class Bridge:
         """
         self._totals_loaded.wait(TOTALS_WITHIN_S)
         self.process(())  # what the journal has refused before
-        works()
+        if self._chunks.empty():
+            works()
         while chunks := self._next_chunks(stopping):
             self.process(chunks)
             if self._chunks.empty():  # otherwise who seems silent may wait there

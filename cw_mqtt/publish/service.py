@@ -21,12 +21,13 @@ from cw_mqtt.publish.discovery import MIGRATE, discovery_first
 from cw_mqtt.publish.identity import Identity
 from cw_mqtt.publish.kept import kept, read_back
 from cw_mqtt.publish.limits import Protocol, Suspicion
+from cw_mqtt.publish.neighbours import Neighbours
 from cw_mqtt.publish.network import NetworkBell
 from cw_mqtt.publish.requests import Received, Requests
 from cw_mqtt.publish.retelling import Retelling
 from cw_mqtt.publish.telling import Telling
-from cw_mqtt.publish.topics import HEALTH_EVERY_S, OFFLINE, ONLINE, Message, Topics, cleared
-from cw_mqtt.publish.totals import Retained, installation_in, topics_of_totals
+from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics, cleared
+from cw_mqtt.publish.totals import Retained, topics_of_totals
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,8 @@ class MqttPublisher:
         self._questions = {"health_check": health.report}
         self._birth_pause_s = birth_pause_s
         self._totals_within_s = totals_within_s
-        self._gone_after_s = gone_after_s
         self._topics = Topics(mqtt.base_topic)
+        self._neighbours = Neighbours(self._topics, gone_after_s)
         self._telling = Telling(settings, self._topics, journal, health, events, clock)
         self._bell = NetworkBell()
         journal.bell(self._bell)
@@ -90,9 +91,6 @@ class MqttPublisher:
         self._health_at_s = 0.0
         self._retelling = Retelling()
         self._retained: Retained | None = None  # from before the first connection
-        self._names: set[str] = set()  # of this installation, which may have learned another
-        self._other: str | None = None
-        self._gone: set[str] = set()
         health.ask(self.name, answer=self._figures)
 
     def wake(self) -> None:
@@ -110,8 +108,7 @@ class MqttPublisher:
         """
         self._wait_for_totals(stopping)
         while not stopping.is_set():
-            other, self._other = self._other, None
-            if other:
+            if other := self._neighbours.take_waited_for():
                 self._wait_until_gone(other, stopping)
             else:
                 self._serve_installation(self._journal.installation, stopping, works)
@@ -140,7 +137,7 @@ class MqttPublisher:
             self._journal.note_retained(identity.retained)
             self._greet(connection, identity)
             works()
-            self._gone.clear()
+            self._neighbours.settled()
             self._suspicion.dispelled()
             connection.limits = replace(connection.limits, slowly=False)
             # at a start the other stages are not there yet: health says so only for a moment
@@ -221,7 +218,9 @@ class MqttPublisher:
         discovery is cleared before the values: an entity still there cannot read an empty value.
         """
         unused = self._journal.retained_topics() - identity.retained
-        ghosts = sorted(unused - self._others(connection, unused), key=discovery_first)
+        theirs = self._neighbours.theirs(connection, unused)
+        self._journal.note_retained((), theirs)
+        ghosts = sorted(unused - theirs, key=discovery_first)
         moving = [topic for topic in ghosts if topic in identity.handed_over]
         publish_all(connection, (Message(topic, MIGRATE, 1, retain=True) for topic in moving))
         connection.settle()
@@ -232,75 +231,22 @@ class MqttPublisher:
         # what the broker did not let us clear is tried again on the next connection
         self._journal.note_retained((), set(ghosts) - connection.refused.keys())
 
-    def _others(self, connection: Connection, topics: set[str]) -> set[str]:
-        """Those below an earlier base topic that another bridge has now; they are forgotten."""
-        infos = {topic for topic in topics if topic.endswith("/bridge/info")}
-        found = kept(connection, infos) if infos else {}
-        names = {topic: installation_in(info) for topic, info in found.items()}
-        bases = tuple(
-            topic.removesuffix("bridge/info")
-            for topic, name in names.items()
-            if name is not None and name not in self._names
-        )
-        others = {topic for topic in topics if topic.startswith(bases)}
-        self._journal.note_retained((), others)
-        return others
-
     def _look_around(self, connection: Connection, installation: str) -> None:
-        """See what the broker keeps, before any of it is replaced.
-
-        Raises `ResourceAwayError` where another bridge is at work, and leaves no trace.
-        """
+        """See what the broker keeps, before any of it is replaced."""
         topics = {self._topics.bridge("info"), self._topics.bridge("state")}
         if self._retained is None:
             topics |= topics_of_totals(self._topics, [s.slug for s in self._settings.sensors])
         found = Retained(self._topics, kept(connection, topics))
-        self._names.add(installation)
-        other = found.installation_online()
-        if other and other not in self._names | self._gone:
-            self._make_way(connection, other)
+        self._neighbours.look(connection, found, installation)
         self._retained = self._retained or found
 
-    def _make_way(self, connection: Connection, other: str) -> None:
-        connection.say_goodbye()  # or the broker would send our will
-        self._other = other
-        raise ResourceAwayError(
-            f"another bridge, installation {other}, publishes under {self._mqtt.base_topic}/ too; "
-            "this one does not until that is gone: stop one of the two, or give it another "
-            "mqtt.base_topic in its config.yaml"
-        )
-
     def _wait_until_gone(self, other: str, stopping: threading.Event) -> None:
-        """Listen, and publish nothing, until another bridge has been silent or offline for long.
-
-        A while also when it says goodbye: it may just be starting again.
-        """
-        connection = connect(
-            self._mqtt, f"cw-{self._journal.installation}", None, self._bell, self._protocol
-        )
+        client_id = f"cw-{self._journal.installation}"
+        connection = connect(self._mqtt, client_id, None, self._bell, self._protocol)
         try:
-            connection.subscribe([self._topics.bridge("state"), self._topics.bridge("health")])
-            heard_s = time.monotonic()
-            while not stopping.is_set() and time.monotonic() - heard_s < self._gone_after_s:
-                connection.work(min(TICK_S, self._gone_after_s))
-                while connection.received:
-                    received = connection.received.popleft()
-                    if not received.retained and received.payload != OFFLINE:
-                        heard_s = time.monotonic()
-            self._gone.add(other)
-            connection.say_goodbye()
+            self._neighbours.wait_until_gone(connection, other, stopping)
         finally:
             connection.close()
-
-    def _meet(self, connection: Connection, info: Received) -> None:
-        """Another bridge that has just come too: the one whose name comes later makes way."""
-        other = installation_in(info.payload)
-        if info.retained or other is None or other in self._names:
-            return
-        if other < self._journal.installation:
-            self._make_way(connection, other)
-        connection.publish(self._info(connection))
-        self._say_alive(connection)
 
     def _join_total(self, state: SensorState) -> None:
         """Lift a total to what this sensor has published in an earlier life."""
@@ -318,7 +264,9 @@ class MqttPublisher:
     def _take(self, connection: Connection, identity: Identity, received: Received) -> None:
         """Home Assistant's birth, another bridge, or a request."""
         if received.topic == self._topics.bridge("info"):
-            self._meet(connection, received)
+            if self._neighbours.yields_to(connection, received, self._journal.installation):
+                connection.publish(self._info(connection))
+                self._say_alive(connection)
         elif received.topic.startswith(self._topics.request("")):
             self._answer(connection, identity, received)
         elif received.topic == self._mqtt.discovery.birth_topic and received.payload == ONLINE:
