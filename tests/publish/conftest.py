@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cw_mqtt import condition
-from cw_mqtt.publish import kept
+from cw_mqtt.publish import kept, service
 from tests.mosquitto import Broker
 from tests.publish.doorman import Doorman
 from tests.publish.house import House
@@ -18,6 +18,7 @@ def less_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What works again is believed sooner; Mosquitto tells what it keeps right after the SUBACK."""
     monkeypatch.setattr(condition, "BELIEVED_AFTER_S", 0.05)
     monkeypatch.setattr(kept, "KEPT_WITHIN_S", 0.3)
+    monkeypatch.setattr(service, "TICK_S", 0.1)
 
 
 @pytest.fixture
