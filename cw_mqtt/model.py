@@ -235,6 +235,30 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes measures over the API, and from which address."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Measures of one sensor that were deleted by one call, from `first_ts` to `last_ts`.
+
+    `measures` of them can be brought back with its `number`.
+    """
+
+    number: int
+    sensor_id: int
+    at_ts: int
+    by: Author
+    first_ts: int
+    last_ts: int
+    measures: int
+
+
+@dataclass(frozen=True, slots=True)
 class EnergySum:
     """What some measures, at least one, carry together.
 

@@ -123,7 +123,7 @@ def make_stages(
     services: list[Service] = []
     if settings.web:
         services.append(
-            make_web(settings.web, settings, journal, health, engine, archive, bridge.now)
+            make_web(settings.web, settings, journal, health, events, engine, archive, bridge.now)
         )
     actions = {"restart": restart}
     if watch:
@@ -193,6 +193,7 @@ def make_web(
     settings: Settings,
     journal: Journal,
     health: Health,
+    events: deque[Event],
     engine: Engine,
     archive: Archive,
     clock: Callable[[], float],
@@ -210,6 +211,7 @@ def make_web(
         accounts=Accounts(engine),
         tokens=Tokens(engine),
         base_topic=settings.mqtt.base_topic if settings.mqtt else None,
+        tell=events.append,
         clock=clock,
     )
 

@@ -17,7 +17,7 @@ from cw_mqtt.bridge import Bridge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
 from cw_mqtt.measure.energy import add_measure
-from cw_mqtt.model import Event, Key, Range, Reading, SensorState, Verdict
+from cw_mqtt.model import Author, Event, Key, Range, Reading, SensorState, Verdict
 from cw_mqtt.stages import Stage
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine, transaction
@@ -28,6 +28,7 @@ from tests.waiting import DEADLINE_S, wait_until
 
 START_TS = 1_790_000_000
 MAX_GAP_S = 300
+AUTHOR = Author("ada", "192.0.2.7")
 
 
 def reading(ts: int, sensor: str = "main", **others: Any) -> Reading:
@@ -94,6 +95,11 @@ class Home:
         everything = [Range(i, Key.TIME, 0, ALL) for i, *_ in archive.sensors()]
         sums = [archive.sums(chosen, ALL)[0] for chosen in everything]
         return sum(found.day_j + found.night_j for found in sums if found)
+
+    def delete(self, chosen: Range) -> int:
+        """Delete measures as the API does; how many there were."""
+        archive = Archive(self.engine, self.settings, lambda: self.now_ts)
+        return max((each.measures for each in archive.delete(chosen, AUTHOR)), default=0)
 
     def corrections_kwh(self, slug: str = "main") -> float:
         """What a writer says of them once all is stored."""

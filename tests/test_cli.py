@@ -16,6 +16,7 @@ import pytest
 from cw_mqtt.cli import main
 from cw_mqtt.cli.common import duration
 from cw_mqtt.cli.users import user
+from cw_mqtt.model import Key, Range
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import CW_MQTT, Bridge
 from tests.home import Home, reading
@@ -393,6 +394,27 @@ def test_wrong_sums_are_found_and_mended(config, tmp_path):
     assert (wrong.exit_code, mended.exit_code) == (1, 0)
     assert "wrong sums: 1; cw-mqtt rollups rebuild mends them" in wrong.stderr
     assert [cell["seconds"] for cell in told] == [3600]
+    home.close()
+
+
+def test_what_was_deleted_is_listed_and_brought_back(config, tmp_path):
+    home = Home(tmp_path / "data", None)
+    home.hear(reading(0), reading(8), reading(16))
+    home.store()
+    home.delete(Range(1, Key.POSITION, -2, 0))
+
+    listed = call(config, "undelete", "--list").stdout
+    (told,) = json.loads(call(config, "undelete", "--list", "--json").stdout)
+    back = call(config, "undelete", "1")
+    again = call(config, "undelete", "1")
+
+    assert "ada  192.0.2.7" in listed
+    assert told["measures"] == 2
+    assert back.stdout == "2 measures are back.\n"
+    assert home.stored() == [0, 8, 16]
+    assert again.exit_code == 2
+    assert "brought back already" in again.stderr
+    assert call(config, "undelete").exit_code == 2
     home.close()
 
 

@@ -1,7 +1,9 @@
 """What several commands need."""
 
+import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,3 +78,19 @@ def write_secret(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def show(rows: Sequence[Mapping[str, str | int | None]], if_none: str, *, as_json: bool) -> None:
+    """Print a table, or JSON for programs."""
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo(if_none)
+        return
+    lines = [list(rows[0])] + [
+        ["never" if value is None else str(value) for value in row.values()] for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())

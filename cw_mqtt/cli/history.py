@@ -1,20 +1,22 @@
-"""The commands `cw-mqtt export`, `import`, `backup`, `restore` and `rollups`: history."""
+"""The commands about history: `cw-mqtt export`, `import`, `undelete`, `backup` and so on."""
 
 import json
 import os
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cw_mqtt.cli.common import AS_JSON, FAILED, open_database
+from cw_mqtt.cli.common import AS_JSON, FAILED, open_database, show
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import BridgeError, UsageError
 from cw_mqtt.measure.periods import STEPS, instant_of
+from cw_mqtt.model import Deletion, iso_utc
 from cw_mqtt.tools.progress import show_progress
 
 MOST_TOLD = 20
@@ -148,6 +150,57 @@ def restore_command(config: Path | None, file: Path | None, *, replace: bool, em
     click.echo(f"{file} is restored, and the database reads as it.")
 
 
+@click.command("undelete")
+@click.argument("number", type=int, required=False)
+@click.option("--list", "is_list", is_flag=True, help="Show what can be brought back.")
+@AS_JSON
+@click.pass_obj
+def undelete_command(
+    config: Path | None, number: int | None, *, is_list: bool, as_json: bool
+) -> None:
+    """Bring back what was deleted over the API, by its NUMBER in the list.
+
+    Deleted measures are kept for 30 days. They come back with their ids, and the sums follow at
+    once. The bridge may run meanwhile. If it is broken off, start it again.
+    """
+    from cw_mqtt.store.deletions import all_deletions, undelete_in_steps
+    from cw_mqtt.store.engine import transaction
+
+    if is_list == (number is not None):
+        raise UsageError("expected either --list, or the NUMBER of a deletion")
+    settings, engine = open_database(config)
+    if number is None:
+        show(
+            list(map(told, all_deletions(engine))),
+            "Nothing was deleted over the API in the last 30 days.",
+            as_json=as_json,
+        )
+        return
+    steps = undelete_in_steps(partial(transaction, engine), number, settings.energy.max_gap_s)
+    came = sum(steps)
+    left = {each.number: each.measures for each in all_deletions(engine)}.get(number, 0)
+    if as_json:
+        click.echo(json.dumps({"number": number, "measures": came, "left": left}))
+        return
+    click.echo(f"{came:,} measures are back.")
+    if left:
+        click.echo(f"{left:,} are not: keep_measures has let those of their time go.")
+
+
+def told(deletion: Deletion) -> dict[str, str | int]:
+    """A deletion as the list has it."""
+    return {
+        "number": deletion.number,
+        "deleted": iso_utc(deletion.at_ts),
+        "by": deletion.by.name,
+        "address": deletion.by.address,
+        "sensor": deletion.sensor_id,
+        "from": iso_utc(deletion.first_ts),
+        "to": iso_utc(deletion.last_ts),
+        "measures": deletion.measures,
+    }
+
+
 @click.group("rollups")
 def rollups() -> None:
     """The sums by quarter hour, hour and day from which long ranges are answered.
@@ -162,7 +215,6 @@ def rollups() -> None:
 @click.pass_obj
 def rollups_check(config: Path | None, *, as_json: bool) -> None:
     """Compare all sums with the measures. Exit code 1: some are wrong."""
-    from cw_mqtt.model import iso_utc
     from cw_mqtt.tools.audit import Cell, check_rollups
 
     settings, engine = open_database(config)
@@ -196,7 +248,14 @@ def rollups_rebuild(config: Path | None) -> None:
     click.echo("All sums are computed.")
 
 
-HISTORY = (export_command, import_command, backup_command, restore_command, rollups)
+HISTORY = (
+    export_command,
+    import_command,
+    undelete_command,
+    backup_command,
+    restore_command,
+    rollups,
+)
 
 
 def parse_instant(text: str | None, settings: Settings) -> int | None:

@@ -4,13 +4,12 @@ They write to the database alone, so that they work while the bridge runs and wh
 """
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cw_mqtt.cli.common import AS_JSON, open_database
+from cw_mqtt.cli.common import AS_JSON, open_database, show
 from cw_mqtt.model import Role, iso_utc
 
 if TYPE_CHECKING:
@@ -163,17 +162,3 @@ def tokens(config: Path | None) -> "Tokens":
     from cw_mqtt.store.tokens import Tokens
 
     return Tokens(open_database(config)[1])
-
-
-def show(rows: Sequence[Mapping[str, str | None]], if_none: str, *, as_json: bool) -> None:
-    """Print a table, or JSON for programs."""
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    if not rows:
-        click.echo(if_none)
-        return
-    lines = [list(rows[0])] + [[value or "never" for value in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())

@@ -9,15 +9,15 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, func, select
 
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.model import EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.model import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
 from cw_mqtt.store.bounded import Heavy, bounded
+from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import snapshot, transaction
 from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.providers import line_in_force
 from cw_mqtt.store.ranges import (
     MICROSECONDS,
     count_measures,
-    delete_measures,
     energy_sums,
     list_after,
     list_measures,
@@ -72,6 +72,7 @@ class Archive:
         # SQLite lets writers that meet wait for ever longer, up to a tenth of a second
         is_sqlite = engine.dialect.name == "sqlite"
         self._heavy = Heavy()
+        self._deleting = Heavy()
         self._one_writer = threading.Lock() if is_sqlite else nullcontext()
 
     def sensors(self) -> list[tuple[int, str, str, int]]:
@@ -128,16 +129,24 @@ class Archive:
         Raises `BusyError` when too many long ranges are being read.
         """
         self._flush()
-        is_long = chosen.key is Key.TIME and chosen.last - chosen.first > LONG_RANGE
-        place = self._heavy if is_long else nullcontext()
+        place = self._heavy if is_long(chosen) else nullcontext()
         with place, snapshot(self._engine) as connection, bounded(connection):
             yield connection
 
-    def delete(self, chosen: Range) -> int:
-        """Delete the measures of a range; how many there were."""
-        self._flush()
-        with self._one_writer, transaction(self._engine) as connection:
-            return delete_measures(connection, chosen, self._max_gap_s)
+    def delete(self, chosen: Range, by: Author) -> Iterator[Deletion]:
+        """Delete the measures of a range, those of now; yields what is deleted so far.
+
+        Few go at a time, and then others may write. Whatever ends it early, what was yielded is
+        deleted. Raises `BusyError` when too many long ranges are being deleted.
+        """
+        with self._asked(chosen) as connection:
+            found = find_chosen(connection, chosen)
+        if found is None:
+            return
+        with self._deleting if is_long(chosen) else nullcontext():
+            yield from delete_in_steps(
+                self._writing, found, by, int(self._clock()), self._max_gap_s
+            )
 
     def insert(self, sensor_id: int, ts: int, value_w: float, *, night: bool) -> bool:
         """Add a measure, and say whether that was possible.
@@ -147,7 +156,7 @@ class Archive:
         """
         if ts > LATEST_TS:
             return False
-        with self._one_writer, transaction(self._engine) as connection:
+        with self._writing() as connection:
             marks = lock(connection, [sensor_id], self._max_gap_s)
             if not marks or ts < marks[0].thinned_ts:
                 return False
@@ -155,9 +164,20 @@ class Archive:
             refresh(connection, {sensor_id: [(ts, ts)]}, self._max_gap_s)
         return True
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._one_writer, transaction(self._engine) as connection:
+            yield connection
+
     def _night_hours(self, name: str) -> tuple[int, int] | None:
         """The first night window of a contract today; the API has room for one."""
         lines = [line for line in self._settings.providers if line.name == name]
         today = datetime.fromtimestamp(self._clock(), self._settings.timezone).date()
         windows = line_in_force(lines, today).night_hours if lines else ()
         return (windows[0].start_s, windows[0].end_s) if windows else None
+
+
+def is_long(chosen: Range) -> bool:
+    """Whether a range may have more than a few measures."""
+    most = LONG_RANGE if chosen.key is Key.TIME else ROWS_AT_ONCE
+    return chosen.last - chosen.first > most

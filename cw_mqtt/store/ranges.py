@@ -1,4 +1,4 @@
-"""Ranges of one sensor's measures: the measures themselves, what they carry, their deletion.
+"""Ranges of one sensor's measures: the measures themselves, and what they carry.
 
 What long groups carry comes from the rollups, and at their edges, and in the quarter hour that
 is not over, from the measures. So an answer costs about the same for each group, however long
@@ -16,7 +16,6 @@ from sqlalchemy import (
     Subquery,
     case,
     cast,
-    delete,
     func,
     or_,
     select,
@@ -44,8 +43,6 @@ from cw_mqtt.store.rollups import (
     SPANS_S,
     Mark,
     find_mark,
-    lock,
-    refresh,
 )
 from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensor_slugs
 
@@ -202,7 +199,6 @@ CHOSEN: dict[Key | int, Any] = {
     Key.POSITION: column.id.in_(LISTED[Key.POSITION].with_only_columns(column.id)),
     Key.TIME: OF_TIME.whereclause,
 }
-DELETED = {key: delete(measures).where(chosen) for key, chosen in CHOSEN.items()}
 TIMES = {
     key: select(func.min(column.timestamp), func.max(column.timestamp)).where(chosen)
     for key, chosen in CHOSEN.items()
@@ -250,18 +246,6 @@ def list_after(
 def count_measures(connection: Connection, chosen: Range, most: int) -> int:
     """How many measures a range of time has, counted no further than `most`."""
     return int(connection.execute(COUNTED, bounds(connection, chosen, most)).scalar_one())
-
-
-def delete_measures(connection: Connection, chosen: Range, max_gap_s: int) -> int:
-    """Delete the measures of a range; how many there were."""
-    lock(connection, [chosen.sensor_id], max_gap_s)
-    numbers = bounds(connection, chosen, ALL)
-    first_ts, last_ts = connection.execute(TIMES[way(chosen)], numbers).one()
-    if first_ts is None:
-        return 0
-    deleted = connection.execute(DELETED[way(chosen)], numbers).rowcount
-    refresh(connection, {chosen.sensor_id: [(first_ts, last_ts)]}, max_gap_s)
-    return deleted
 
 
 def energy_sums(
@@ -343,7 +327,7 @@ def way(chosen: Range) -> Key | int:
 
 
 def bounds(connection: Connection, chosen: Range, most: int) -> dict[str, int]:
-    """The parameters of `LISTED` and `DELETED`; a bound within a second is that of the next one."""
+    """The parameters of `LISTED`; a bound within a second is that of the next one."""
     numbers = {
         "sensor_id": chosen.sensor_id,
         "first": chosen.first,

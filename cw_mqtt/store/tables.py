@@ -168,6 +168,36 @@ set_aside = Table(
     Index("set_aside_sensor_id_timestamp", "sensor_id", "timestamp"),
 )
 
+# what was deleted over the API, from the first measure to the last; who may be a user or a token,
+# measures is how many can be brought back; a number is never given twice
+deletions = Table(
+    "deletions",
+    metadata,
+    id_column(),
+    sensor_column(),
+    Column("deleted_ts", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("first_ts", BigInteger, nullable=False),
+    Column("last_ts", BigInteger, nullable=False),
+    Column("measures", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# the measures of a deletion, as they were in `measures`
+deleted_measures = Table(
+    "deleted_measures",
+    metadata,
+    Column(
+        "deletion_id", Integer, ForeignKey("deletions.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("timestamp", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Double, nullable=False),
+    Column("night_rate", Integer),
+    sqlite_with_rowid=False,
+)
+
 # how far each journal was read, the names of its runs so far, and its installation's name
 bridge_positions = Table(
     "bridge_positions",

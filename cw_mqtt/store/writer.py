@@ -14,6 +14,7 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
+from cw_mqtt.store.deletions import forget_some
 from cw_mqtt.store.engine import first_line, patient, place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests
 from cw_mqtt.store.positions import (
@@ -135,6 +136,7 @@ class DatabaseWriter:
                     self._follow_prices()
                     works()
                     self._delete_old()
+                    self._forget_deleted()
                     self._rest(requests, stopping, works)
                 self._store_last()
             finally:
@@ -334,6 +336,12 @@ class DatabaseWriter:
         keep = self._settings.database.keep_measures
         if keep:
             delete_oldest_day(self._engine, keep, self._clock(), self._max_gap_s)
+
+    def _forget_deleted(self) -> None:
+        """Let some go of what was deleted long ago, by a clock that is known to be right."""
+        era = self._journal.era
+        if era and era.confirmed:
+            forget_some(self._engine, self._clock())
 
 
 def prepare_database(engine: Engine, settings: Settings, now_ts: float) -> dict[str, int]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, Protocol
 
-from cw_mqtt.model import EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.model import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
 from cw_mqtt.web import shapes
+from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.endpoints import Endpoint, Kind, RefusedError
 from cw_mqtt.web.shapes import Schema
 
@@ -41,20 +42,28 @@ class Archive(Protocol):
     def sums(self, chosen: Range, step: int) -> list[EnergySum | None]:
         """What each `step` of a range carries; None where no measure is."""
 
-    def delete(self, chosen: Range) -> int:
-        """Delete the measures of a range; how many there were."""
+    def delete(self, chosen: Range, by: Author) -> Iterator[Deletion]:
+        """Delete the measures of a range; yields what is deleted so far."""
 
     def insert(self, sensor_id: int, ts: int, value_w: float, *, night: bool) -> bool:
         """Add a measure; whether that was possible."""
 
 
 class Api:
-    """Answers the calls; `max_returned_values` is how far apart two ids may be."""
+    """Answers the calls; `changes` hears of each change.
+
+    `max_returned_values` is how far apart two ids may be.
+    """
 
     def __init__(
-        self, archive: Archive, max_returned_values: int, clock: Callable[[], float]
+        self,
+        archive: Archive,
+        changes: Changes,
+        max_returned_values: int,
+        clock: Callable[[], float],
     ) -> None:
         self._archive = archive
+        self._changes = changes
         self._max_returned_values = max_returned_values
         self._clock = clock
 
@@ -170,25 +179,40 @@ class Api:
         chosen = range_of_time(sensor, time1, time2)
         return self._groups(unit, chosen, microseconds(step_s), "time1 and time2")
 
-    def delete_measure_by_id(self, sensor: int, id1: int) -> Answer:
+    def delete_measure_by_id(self, sensor: int, id1: int, by: Author) -> Answer:
         """Deletes one measure and answers 1; null when there was none."""
-        return self._archive.delete(single_id(sensor, id1)) or None
+        return self._delete(single_id(sensor, id1), by)
 
-    def delete_measure_by_time(self, sensor: int, time1: Decimal) -> Answer:
+    def delete_measure_by_time(self, sensor: int, time1: Decimal, by: Author) -> Answer:
         """Deletes the measures at exactly this time; how many there were, null for none."""
-        return self._archive.delete(single_time(sensor, time1)) or None
+        return self._delete(single_time(sensor, time1), by)
 
-    def delete_by_id(self, sensor: int, id1: int, id2: int) -> Answer:
+    def delete_by_id(self, sensor: int, id1: int, id2: int, by: Author) -> Answer:
         """Deletes the measures with these ids; how many there were, null for none."""
-        return self._archive.delete(range_of_ids(sensor, id1, id2)) or None
+        return self._delete(range_of_ids(sensor, id1, id2), by)
 
-    def delete_by_time(self, sensor: int, time1: Decimal, time2: Decimal) -> Answer:
+    def delete_by_time(self, sensor: int, time1: Decimal, time2: Decimal, by: Author) -> Answer:
         """Deletes the measures between two times; how many there were, null for none."""
-        return self._archive.delete(range_of_time(sensor, time1, time2)) or None
+        return self._delete(range_of_time(sensor, time1, time2), by)
 
-    def insert(self, sensor: int, value: float, timestamp: int, night_rate: int) -> Answer:
+    def insert(
+        self, sensor: int, value: float, timestamp: int, night_rate: int, by: Author
+    ) -> Answer:
         """Adds a measure; false for no such sensor, after the year 9999, or before what is kept."""
-        return self._archive.insert(sensor, timestamp, value, night=night_rate != 0)
+        is_added = self._archive.insert(sensor, timestamp, value, night=night_rate != 0)
+        if is_added:
+            self._changes.inserted(by, sensor, timestamp)
+        return is_added
+
+    def _delete(self, chosen: Range, by: Author) -> int | None:
+        deleted: Deletion | None = None
+        try:
+            for so_far in self._archive.delete(chosen, by):
+                deleted = so_far
+        finally:  # what is deleted is told, also when the database goes away before the rest is
+            if deleted:
+                self._changes.deleted(deleted)
+        return deleted.measures if deleted else None
 
     def _sensors(self) -> list[dict[str, Any]]:
         names = ("id", "name", "type", "type_id")

@@ -9,6 +9,7 @@ from functools import cached_property
 from math import inf, isfinite
 
 from cw_mqtt.errors import BridgeError
+from cw_mqtt.model import Author
 from cw_mqtt.web.shapes import Schema
 
 Value = int | float | Decimal | str | None
@@ -189,9 +190,14 @@ class Call:
     endpoint: Endpoint
     texts: Mapping[str, str]
 
-    def answer(self) -> object:
-        """What the endpoint answers. Raises `RefusedError` when a parameter cannot be used."""
+    def answer(self, by: Author) -> object:
+        """What the endpoint answers, a change with its author.
+
+        Raises `RefusedError` when a parameter cannot be used.
+        """
         values = {name: PARAMETERS[name].parse(name, text) for name, text in self.texts.items()}
+        if self.endpoint.kind is Kind.CHANGE:
+            return self.endpoint.answer(**values, by=by)
         return self.endpoint.answer(**values)
 
 

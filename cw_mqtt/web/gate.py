@@ -97,7 +97,7 @@ class Gate:
             found = self._tokens.find(key_hash(token))
             if not found:
                 raise NotLetInError(WRONG_TOKEN)
-            return Caller(found.name, found.role, f"user token role {found.name} write")
+            return Caller(f"token {found.name}", found.role, f"user token role {found.name} write")
         if owner := self.session():
             return of_user(owner, by_cookie=True)
         raise NotLetInError(NO_LOGIN)

@@ -11,6 +11,7 @@ import cherrypy
 
 from cw_mqtt.bounds import is_unwanted
 from cw_mqtt.errors import BusyError, ResourceAwayError
+from cw_mqtt.model import Author
 from cw_mqtt.web.auth import TooManyGuessesError
 from cw_mqtt.web.credentials import form_fields
 from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
@@ -123,11 +124,12 @@ class Pages:
         caller = self._gate.require(posted_fields() if method == "POST" else {})
         if is_change:
             refuse_change(caller)
+        by = Author(caller.name, self._gate.address())
         rate = {} if call.endpoint.kind is Kind.SETTING else {"rate": self._rate()}
         asked = is_unwanted.set(cherrypy.request.wsgi_environ["cw_mqtt.is_gone"])
         try:
             # who only looks changes nothing (RFC 9110, 9.2.1)
-            data = None if is_change and method == "HEAD" else call.answer()
+            data = None if is_change and method == "HEAD" else call.answer(by)
             if isinstance(data, Iterator):
                 return listed(data, rate)
         finally:

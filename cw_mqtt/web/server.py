@@ -21,9 +21,11 @@ from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.model import Event
 from cw_mqtt.web.api import Api, Archive
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.certificate import WARN_DAYS, Certificate
+from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.first_user import FirstUser
 from cw_mqtt.web.gate import Gate, is_local
 from cw_mqtt.web.http_server import HttpServer
@@ -44,7 +46,7 @@ class WebServer:
 
     `archive`, `accounts` and `tokens` ask the database and raise `ResourceAwayError` when it is
     away. `is_night` says whether a second is in the night tariff.
-    `base_topic` is the MQTT one, None when nothing is published.
+    `base_topic` is the MQTT one, None when nothing is published. `tell` takes what happens.
     """
 
     name = "web"
@@ -63,10 +65,12 @@ class WebServer:
         accounts: Accounts,
         tokens: Tokens,
         base_topic: str | None = None,
+        tell: Callable[[Event], None] = lambda event: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         status = StatusPage(sensors, journal, health, base_topic, clock)
-        api = Api(archive, settings.max_returned_values, clock)
+        self._changes = Changes(tell, clock)
+        api = Api(archive, self._changes, settings.max_returned_values, clock)
         logins = Logins(accounts, count=lambda what: health.count("web", what))
         proxies = Proxies(settings.trusted_proxies, settings.base_path)
 
@@ -112,7 +116,10 @@ class WebServer:
         """
         listening = self._listen()
         threading.Thread(target=self._look_after_first_user, args=(stopping,), daemon=True).start()
-        asyncio.run(self._serve(listening, stopping, works))
+        try:
+            asyncio.run(self._serve(listening, stopping, works))
+        finally:
+            self._changes.tell_rest()
 
     def wake(self) -> None:
         """Let `serve` return."""
@@ -136,6 +143,7 @@ class WebServer:
         while True:
             await self._server.has_time()
             works()
+            self._changes.look()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look_after_certificate(self) -> None:

@@ -137,7 +137,7 @@ def test_what_people_insert_import_and_delete_is_one(home: Home) -> None:
     home.store()
 
     archive(home).insert(1, START_TS - 100, 700.0, night=False)
-    archive(home).delete(Range(1, Key.TIME, *((START_TS + s) * MICROSECONDS for s in (900, 1801))))
+    home.delete(Range(1, Key.TIME, *((START_TS + s) * MICROSECONDS for s in (900, 1801))))
 
     assert_computed(home, 0.06 - 500 * 940 / 1e6)
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from cw_mqtt.measure.energy import NOTHING, carry
 from cw_mqtt.model import EnergySum, Key, Range
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.ranges import delete_measures, energy_sums, list_measures
+from cw_mqtt.store.ranges import energy_sums, list_measures
 from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import build, forget
 from cw_mqtt.store.tables import measures
@@ -211,11 +211,10 @@ def test_positions_are_a_python_slice(
 
     with transaction(home.engine) as connection:
         found = list_measures(connection, chosen, 1000)
-        deleted = delete_measures(connection, chosen, MAX_GAP_S)
-        connection.rollback()
-
     by_time = "SELECT timestamp, id FROM measures WHERE sensor_id = 1 ORDER BY timestamp, id"
     expected = home.ask(by_time)[first : last or None] if first else []
+    deleted = home.delete(chosen)
+
     assert [(m.timestamp, m.id) for m in found] == expected
     assert deleted == len(expected)
 
@@ -248,7 +247,7 @@ def test_a_range_is_listed_in_order_of_time_and_deleted(
 
     with transaction(home.engine) as connection:
         listed = [m.id for m in list_measures(connection, chosen, 10**18)]
-        deleted = delete_measures(connection, chosen, MAX_GAP_S)
+    deleted = home.delete(chosen)
 
     left = {i for (i,) in home.ask("SELECT id FROM measures")}
     assert listed == ids

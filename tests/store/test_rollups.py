@@ -65,7 +65,7 @@ def edit(home: Home, kind: str, ts: int, *values: Any) -> None:
     if kind == "insert":
         archive.insert(1, ts, float(values[0]), night=values[1])
     elif kind == "delete":
-        archive.delete(Range(1, Key.TIME, ts * US, (ts + values[0]) * US))
+        home.delete(Range(1, Key.TIME, ts * US, (ts + values[0]) * US))
     else:
         home.hear(reading(ts - reading(0).ts, power_w=float(values[0])))
         home.store()

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.model import Event
 from cw_mqtt.stages import Stage
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
@@ -55,6 +56,7 @@ class Site:
         tls: CertificateSettings | None = None,
         trusted_proxies: Sequence[str] = (),
         base_path: str = "",
+        tell: Callable[[Event], None] = lambda event: None,
     ) -> None:
         self.port = port
         self.health = health
@@ -76,6 +78,7 @@ class Site:
             accounts=self.accounts,
             tokens=self.tokens,
             base_topic="citizenwatt",
+            tell=tell,
             clock=lambda: NOW_TS,
         )
         self.stage = Stage(server, health)

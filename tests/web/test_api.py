@@ -5,6 +5,7 @@ and carries nothing; the others carry 0, 1200 and 2000 J by day, 2800 and 3600 J
 """
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +15,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from cw_mqtt.model import Event
 from cw_mqtt.store.archive import Archive
+from cw_mqtt.store.deletions import all_deletions
+from cw_mqtt.store.writer import prepare_database
 from tests.settings import settings
 from tests.web.house import AS_JSON, FORM, House
 from tests.web.site import ADA, NOW_TS, Browser, Site
@@ -701,3 +705,20 @@ def test_while_the_database_is_away_every_call_is_503_in_json(
 
     assert [answer.status for answer in answers] == [503] * 3
     assert "Connection refused" in json.loads(answers[0].text)["error"]
+
+
+def test_each_change_is_told_with_who_made_it_and_from_where(
+    make_site: Callable[..., Site], engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cw_mqtt.web.changes")
+    prepare_database(engine, settings(tmp_path), NOW_TS)
+    events: list[Event] = []
+    site = make_site(archive=Archive(engine, settings(tmp_path)), tell=events.append).wait()
+
+    site.call(f"/api/1/insert/12/{T}/0")
+    site.call("/api/1/delete/by_time/0/9999999999")
+
+    assert [event.type for event in events] == ["measures_inserted", "measures_deleted"]
+    assert caplog.messages == [event.text for event in events]
+    assert caplog.messages[1].startswith("ada (127.0.0.1) deleted 1 measure of sensor 1, from 2026")
+    assert [each.by.name for each in all_deletions(engine)] == ["ada"]

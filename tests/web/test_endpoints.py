@@ -9,7 +9,7 @@ from cw_mqtt.web.api import Api
 from cw_mqtt.web.endpoints import PARAMETERS, Endpoint, RefusedError, read_integer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
-ENDPOINTS = Api(None, 500, lambda: 0.0).endpoints()  # the table needs no database
+ENDPOINTS = Api(None, None, 500, lambda: 0.0).endpoints()  # the table needs no database
 
 
 def test_the_page_says_of_each_path_what_the_table_says() -> None:
