@@ -10,23 +10,21 @@ one thread. What many chunks change goes into one commit when they come faster t
 import logging
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from statistics import median
 from typing import Any
 
 from cw_mqtt.clock import Clocks
 from cw_mqtt.config.settings import SensorSettings, Settings
 from cw_mqtt.dating import Dating
-from cw_mqtt.decode.framing import Framer, Told
-from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
-from cw_mqtt.decode.verify import Ruling, judge
+from cw_mqtt.decode.framing import Framer, Openings, Told
+from cw_mqtt.decode.packets import Keyring, Opened, SensorKey, fingerprint
+from cw_mqtt.decode.verify import Ruling, judge, tails
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.hearing import Hearing
 from cw_mqtt.journal import Journal
-from cw_mqtt.keys import fingerprint
 from cw_mqtt.loading import load_totals
 from cw_mqtt.measure.energy import add_measure, never_less
 from cw_mqtt.measure.tariff import is_night, price_per_kwh
@@ -35,6 +33,8 @@ from cw_mqtt.model import (
     Energy,
     Event,
     Form,
+    Heard,
+    Kept,
     Reading,
     SensorState,
     Verdict,
@@ -51,11 +51,15 @@ TOTALS_WITHIN_S = 5.0
 FULL_WAIT_S = 2.0
 IDLE_S = 2.0
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
-SET_ASIDE = (Verdict.SETTLING, Verdict.UNVERIFIED)
 TOLD_AGAIN_S = 600.0
+RESTARTS_TOLD = 3  # one after the other, without a packet whose power is right
 EVENTS = {Verdict.REPLAYED: "replay_rejected", Verdict.FOREIGN: "unknown_sensor"}
 WORDS = {
     "sensor_rebooted": (logging.INFO, "has restarted, as after a change of the battery"),
+    "sensor_keeps_restarting": (
+        logging.WARNING,
+        "restarts so soon that its power is never right; see to battery, solder joints, supply",
+    ),
     "replay_rejected": (logging.WARNING, "a packet heard before was sent once more; refused"),
     "unknown_sensor": (
         logging.WARNING,
@@ -75,6 +79,7 @@ class Batch:
 
     before: Mapping[str, SensorState]
     states: dict[str, SensorState]
+    kept: dict[str, Kept] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS_WAITING))
     heard: dict[bytes, None] = field(default_factory=dict)
@@ -110,13 +115,20 @@ class Bridge:
         self._health = health
         self._events = events
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
-        self._keyring = Keyring(sensor_keys(settings.sensors))
         self.hearing = Hearing(settings, health)
         self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
-        self._framers = {r.name: self._framer(r.name, r.form) for r in settings.receivers}
+        keys = sensor_keys(settings.sensors)
+        self._framers = {
+            r.name: Framer(r.form, Keyring(keys, r.name, self._expected).open)
+            for r in settings.receivers
+        }
+        self._keys = [(key.sensor, fingerprint(key.key)) for key in keys]
+        owners = Counter(key.key for key in keys)
+        self._sharing = {key.sensor for key in keys if owners[key.key] > 1}
         self._batch: Batch | None = None  # judged; the journal has refused it so far
         self._told_ts: dict[tuple[str, str | None], float] = {}
         self._states: dict[str, SensorState] = {}  # of the batch in hand, ahead of the journal
+        self._kept: dict[str, Kept] = {}
         self._losing = False
         self._totals_loaded = threading.Event()
         self._dating = Dating(
@@ -176,9 +188,9 @@ class Bridge:
         """
         dated = self._dating.dated(chunks, follow=self._batch is None)
         batch = self._batch or self._new_batch()
-        self._states = batch.states
-        for chunk, opened in self._cut(dated):
-            self._judge(chunk, opened, batch)
+        self._states, self._kept = batch.states, batch.kept
+        for chunk, openings in self._cut(dated):
+            self._judge(chunk, openings, batch)
         self._batch = None  # what no try could commit must not come back
         try:
             self._commit(batch)
@@ -201,14 +213,16 @@ class Bridge:
         """
         with self._journal.lock:
             known = self._journal.states()
-            changed = {state.sensor: kept(known[state.sensor], state) for state in batch.changed()}
+            changed = {
+                state.sensor: with_known(state, known[state.sensor]) for state in batch.changed()
+            }
             for reading in batch.readings:
                 state = changed[reading.sensor]
                 if reading.verdict.counts:
                     energy = self._counted(state.energy, reading)
                     changed[reading.sensor] = replace(state, energy=energy, latest=reading)
             if batch.readings or batch.heard:
-                self._journal.commit(changed.values(), batch.readings, batch.heard)
+                self._journal.commit(changed.values(), batch.readings, batch.heard, batch.kept)
             else:  # refused repeats, of which anybody may send many
                 self._journal.note(changed.values())
 
@@ -265,13 +279,15 @@ class Bridge:
             size += len(chunk.content) if chunk else 0
         return chunks
 
-    def _framer(self, receiver: str, form: Any) -> Framer:
-        def open_block(payload: bytes) -> Opened | None:
-            return self._keyring.open(payload, receiver, lambda slug: self._states[slug].chain)
+    def _expected(self, opened: Opened) -> Iterator[bytes]:
+        """The paddings that would continue what is known under a key."""
+        chains = (self._states[slug].chain for slug in opened.sensors)
+        return tails(chains, self._kept_under(opened.key))
 
-        return Framer(form, open_block)
+    def _kept_under(self, key: str) -> Kept:
+        return self._kept.get(key) or self._journal.kept().get(key) or Kept()
 
-    def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Opened]]:
+    def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Openings]]:
         for chunk in chunks:
             framer = self._framers[chunk.receiver]
             for piece in framer.feed(chunk):
@@ -284,53 +300,76 @@ class Bridge:
                 self._health.show("receivers", chunk.receiver, what, value=count)
             self.hearing.useless(chunk.receiver, framer.counts["undecryptable"])
 
-    def _judge(self, chunk: Chunk, opened: Opened, batch: Batch) -> None:
-        """Judge one packet and change the states of the sensors that share its key."""
-        heard_ts = chunk.heard_ts
+    def _judge(self, chunk: Chunk, openings: Openings, batch: Batch) -> None:
+        """Judge one packet under each key that may have made it."""
+        first = openings[0]
+        payload, keys = first.packet.payload, {opened.key for opened in openings}
+        repeated = self.hearing.is_repeated(chunk, payload)
+        if payload in batch.heard or self._journal.was_heard(payload):
+            verdict = Verdict.DUPLICATE if repeated else Verdict.REPLAYED
+            again = Heard(first.packet, chunk.heard_ts)
+            self._rule(Ruling(self._sender(first), again, verdict), batch)
+            return
+        batch.heard[payload] = None
+        for opened in openings:
+            elsewhere = tuple(keys - {opened.key})
+            heard = Heard(opened.packet, chunk.heard_ts, elsewhere)
+            ruling = self._judge_under(opened, heard, batch)
+            if ruling.verdict in PROVEN:
+                self._note_heard(ruling, batch, previous=ruling.sensor in opened.previous)
+                self.hearing.proven(chunk, ruling.sensor)
+
+    def _sender(self, opened: Opened) -> str:
+        """Whose newest packet this is, else the first sensor with its key."""
+        for slug in opened.sensors:
+            newest = self._states[slug].chain.newest
+            if newest and newest.packet.payload == opened.packet.payload:
+                return slug
+        return opened.sensors[0]
+
+    def _judge_under(self, opened: Opened, heard: Heard, batch: Batch) -> Ruling:
+        """Judge a packet by what is known under its key, and change that; the ruling on it."""
         chains = {slug: self._states[slug].chain for slug in opened.sensors}
-        judgement = judge(
-            chains,
-            opened.packet,
-            heard_ts,
-            lambda payload: payload in batch.heard or self._journal.was_heard(payload),
-        )
+        kept = self._kept_under(opened.key)
+        judgement = judge(chains, kept, heard)
+        if judgement.kept != kept:
+            batch.kept[opened.key] = judgement.kept
         for slug, chain in judgement.chains.items():
-            if chain is not chains[slug]:
-                self._states[slug] = replace(self._states[slug], chain=chain)
-        if judgement.rebooted:
-            batch.events.append(Event("sensor_rebooted", heard_ts, judgement.rebooted))
-        *expired, newest = judgement.rulings
-        is_late = self.hearing.is_late(chunk, opened.packet.payload)
-        if newest.verdict is Verdict.REPLAYED and is_late:
-            newest = replace(newest, verdict=Verdict.DUPLICATE)
-        for ruling in (*expired, newest):
+            self._states[slug] = replace(self._states[slug], chain=chain)
+        if judgement.restarted:
+            batch.events += restart_events(self._states[judgement.restarted], heard.heard_ts)
+        for ruling in judgement.rulings:
             self._rule(ruling, batch)
-        if newest.verdict not in (Verdict.DUPLICATE, Verdict.REPLAYED):
-            batch.heard[opened.packet.payload] = None
-        if newest.verdict in PROVEN:
-            self._note_heard(newest.sensor, heard_ts, opened, batch)
-            self.hearing.proven(chunk, newest.sensor)
+        return next(ruling for ruling in judgement.rulings if ruling.heard is heard)
 
     def _rule(self, ruling: Ruling, batch: Batch) -> None:
         """Let one verdict take effect: counted, and if it is a reading, measured and kept."""
-        state, verdict = self._states[ruling.sensor], ruling.verdict
-        log.debug("%s: %s, %d W", state.sensor, verdict, ruling.packet.power_w)
+        state, verdict, heard = self._states[ruling.sensor], ruling.verdict, ruling.heard
+        log.debug("%s: %s, %d W", state.sensor, verdict, heard.packet.power_w)
         verdicts = {**state.verdicts, verdict: state.verdicts.get(verdict, 0) + 1}
-        state = replace(state, verdicts=verdicts)
+        self._states[state.sensor] = replace(state, verdicts=verdicts)
         if verdict in EVENTS:
-            batch.events.append(Event(EVENTS[verdict], ruling.heard_ts, state.sensor))
-        if verdict.counts or verdict in SET_ASIDE:
+            batch.events.append(Event(EVENTS[verdict], heard.heard_ts, state.sensor))
+        if verdict in PROVEN or (verdict is Verdict.UNVERIFIED and self._is_surely_of(ruling)):
             batch.readings.append(self._reading(self._sensors[state.sensor], ruling))
-        self._states[state.sensor] = state
+        if verdict not in (Verdict.HELD, Verdict.UNVERIFIED):
+            for key in heard.elsewhere:  # where it is proven not to be from
+                kept = self._kept_under(key)
+                held = tuple(h for h in kept.held if h.packet.payload != heard.packet.payload)
+                batch.kept[key] = replace(kept, held=held)
 
-    def _note_heard(self, slug: str, heard_ts: float, opened: Opened, batch: Batch) -> None:
+    def _is_surely_of(self, ruling: Ruling) -> bool:
+        """Whether a packet that nothing proved can be from one sensor only."""
+        return not ruling.heard.elsewhere and ruling.sensor not in self._sharing
+
+    def _note_heard(self, ruling: Ruling, batch: Batch, *, previous: bool) -> None:
         """Notice when a sensor was heard, and when it changes between its key and another."""
-        before = self._states[slug].previous_key
-        state = replace(self._states[slug], seen_ts=heard_ts, previous_key=opened.previous)
-        self._states[slug] = state
-        if state.previous_key != before:
-            kind = "previous_key_used" if opened.previous else "new_key_used"
-            batch.events.append(Event(kind, heard_ts, slug))
+        before, heard_ts = self._states[ruling.sensor], ruling.heard.heard_ts
+        state = replace(before, seen_ts=heard_ts, previous_key=previous)
+        self._states[ruling.sensor] = state
+        if state.previous_key != before.previous_key:
+            kind = "previous_key_used" if previous else "new_key_used"
+            batch.events.append(Event(kind, heard_ts, ruling.sensor))
 
     def _counted(self, energy: Energy, reading: Reading) -> Energy:
         """The energy after a reading that counts."""
@@ -356,7 +395,7 @@ class Bridge:
             self._journal.ring()
 
     def _reading(self, sensor: SensorSettings, ruling: Ruling) -> Reading:
-        packet, ts = ruling.packet, int(ruling.heard_ts)
+        packet, ts = ruling.heard.packet, int(ruling.heard.heard_ts)
         return Reading(
             sensor.slug,
             ts,
@@ -370,10 +409,14 @@ class Bridge:
     def _report_sensors(self) -> Mapping[str, Any]:
         states = self._journal.states()
         now_ts = self.now()
-        return {slug: report_sensor(states[slug], now_ts) for slug in self._sensors}
+        kept = self._journal.kept()
+        reports = {slug: report_sensor(states[slug], now_ts) for slug in self._sensors}
+        for slug, key in self._keys:
+            reports[slug]["held"] += len(kept[key].held) if key in kept else 0
+        return reports
 
 
-def kept(known: SensorState, judged: SensorState) -> SensorState:
+def with_known(judged: SensorState, known: SensorState) -> SensorState:
     """A judged state with what other threads may have changed meanwhile."""
     return replace(judged, energy=known.energy, latest=known.latest, identity=known.identity)
 
@@ -394,16 +437,25 @@ def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:
     ]
 
 
+def restart_events(state: SensorState, ts: float) -> list[Event]:
+    """What is told of a sensor that has just restarted."""
+    kinds = ["sensor_rebooted"]
+    if state.chain.unsettled == RESTARTS_TOLD:
+        kinds.append("sensor_keeps_restarting")
+    return [Event(kind, ts, state.sensor) for kind in kinds]
+
+
 def report_sensor(state: SensorState, now_ts: float) -> dict[str, Any]:
     """What `/health` says of a sensor: no power, no energy, no key."""
     chain, seen_ts = state.chain, state.seen_ts
     return {
         "last_seen": iso_utc(seen_ts) if seen_ts else None,
         "last_seen_s_ago": round(now_ts - seen_ts, 1) if seen_ts else None,
-        "interval_s": round(median(chain.intervals_s), 3) if chain.intervals_s else None,
+        "interval_s": round(chain.interval_s, 3) if chain.interval_s else None,
         "loss": round(chain.loss, 4),
         "restarts": chain.restarts,
-        "held": len(chain.held),
+        "held": 0,
+        "keeps_restarting": chain.unsettled >= RESTARTS_TOLD,
         "key": "previous" if state.previous_key else "current",
         "total_loaded": state.energy.loaded,
         "heard": {str(verdict): count for verdict, count in state.verdicts.items()},

@@ -111,7 +111,12 @@ class Dating:
         era = replace(before, offset_s=offset_s(chunk), since_s=chunk.monotonic_s, confirmed=False)
         with self._journal.lock:
             states = [moved_state(state) for state in self._journal.states().values()]
-            count = self._journal.begin_era(era, states, None if before.confirmed else moved)
+            kept = {
+                key: shifted(each, by_s, since_ts, until_ts)
+                for key, each in self._journal.kept().items()
+            }
+            date_anew = None if before.confirmed else moved
+            count = self._journal.begin_era(era, states, date_anew, kept)
         log.warning("the clock was set by %+.0f s; %d readings are dated anew", by_s, count)
         self._health.count("clock", "dated_anew", by=count)
         return era

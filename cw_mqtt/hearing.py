@@ -9,6 +9,7 @@ from cw_mqtt.health import Health
 from cw_mqtt.model import Chunk, SensorState, iso_utc, timeout_s
 
 FEW_FRAMES = 10
+REPEAT_S = 5.0  # the sensor tries 16 times within 79 ms
 LATE_S = 120.0  # what a network may hold back: a connection that breaks is given up by then
 
 NO_USE = (
@@ -54,19 +55,27 @@ class Hearing:
         """So many frames that no key opened has a receiver heard since its start."""
         self._useless[receiver] = count
 
-    def is_late(self, chunk: Chunk, payload: bytes) -> bool:
-        """Whether another receiver has just heard the same; to be asked about each packet."""
+    def is_repeated(self, chunk: Chunk, payload: bytes) -> bool:
+        """Whether a packet that comes again is no replay; to be asked about each packet.
+
+        The radio repeats some at once, and another receiver may hear the same.
+        """
         recent = self._recent
         while recent and chunk.monotonic_s - next(iter(recent.values())).monotonic_s > LATE_S:
             del recent[next(iter(recent))]
-        return recent.setdefault(payload, chunk).receiver != chunk.receiver
+        first = recent.get(payload)
+        if first is None:
+            recent[payload] = chunk
+            return False
+        soon = chunk.monotonic_s - first.monotonic_s <= REPEAT_S
+        return soon or first.receiver != chunk.receiver
 
     def look(self, states: Mapping[str, SensorState]) -> None:
         """Say who should be heard and is not, and who is heard again."""
         now_s = self._steady()
         for slug, sensor in self._sensors.items():
             state = states[slug]
-            limit_s = timeout_s(state.chain.intervals_s, sensor.availability_timeout_s)
+            limit_s = timeout_s(state.chain.interval_s, sensor.availability_timeout_s)
             last = f"last heard at {iso_utc(state.seen_ts)}" if state.seen_ts else "not heard yet"
             reason = SILENT.format(limit_s=limit_s, last=last)
             self._note(f"sensor {slug}", reason if now_s - self._heard_s[slug] > limit_s else None)

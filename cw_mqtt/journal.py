@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.heard import Filters
 from cw_mqtt.journal_file import SET_STATE, JournalFile
-from cw_mqtt.model import Era, Reading, SensorState
+from cw_mqtt.model import Era, Kept, Reading, SensorState
 from cw_mqtt.stages import Bell
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ MOST_RUNS = 1000
 HEARD_AT_ONCE = 20_000  # payloads; a filter is then written almost whole
 MOST_RECENT = 500_000  # where no filter can be written
 PAYLOAD_BYTES = 16
-SENSOR = "sensor:"
+SENSOR, KEY = "sensor:", "key:"
 
 COLUMNS = tuple(field.name for field in fields(Reading))
 READINGS_AFTER = "SELECT * FROM readings WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -42,6 +42,7 @@ ADD_READING = f"INSERT INTO readings VALUES ({'?, ' * len(COLUMNS)}?, ?, ?)"  # 
 HEARD_AFTER = "SELECT heard FROM heard UNION ALL SELECT heard FROM readings WHERE seq > ?"
 
 STATE = TypeAdapter(SensorState)
+KEPT = TypeAdapter(Kept)
 ERA = TypeAdapter(Era)
 RUNS = TypeAdapter(dict[str, int])
 READING = TypeAdapter(Reading)
@@ -73,6 +74,7 @@ class Journal:
         self._names: dict[str, str] = {}
         self._states: dict[str, SensorState] = {}
         self._noted: dict[str, SensorState] = {}
+        self._kept: dict[str, Kept] = {}
         self.era: Era | None = None
         self._newest = 0
         self._recent: set[bytes] = set()  # heard, and not yet in a filter
@@ -141,16 +143,24 @@ class Journal:
         """The committed state of each sensor, by slug; never waits for a commit."""
         return dict(self._states)
 
+    def kept(self) -> Mapping[str, Kept]:
+        """What is known under each key and is no sensor's, by the key's fingerprint.
+
+        For the thread that commits it.
+        """
+        return self._kept
+
     def commit(
         self,
         states: Iterable[SensorState],
         readings: Sequence[Reading] = (),
         heard: Iterable[bytes] = (),
+        kept: Mapping[str, Kept] | None = None,
     ) -> None:
         """Make new states, readings and payloads heard durable together, then wake the sinks."""
         heard = tuple(heard)
         payloads = b"".join(heard)
-        with self._writing(states) as connection:
+        with self._writing(states, kept) as connection:
             for seq, reading in enumerate(readings, self._newest + 1):
                 connection.execute(ADD_READING, row_of(Entry(seq, reading), payloads))
                 payloads = b""  # with the first reading: a row of their own is a page more
@@ -175,13 +185,14 @@ class Journal:
         era: Era,
         states: Iterable[SensorState] = (),
         date_anew: Callable[[Reading], Reading] | None = None,
+        kept: Mapping[str, Kept] | None = None,
     ) -> int:
         """Note that the clock is another from the next reading on, with what that changes.
 
         With `date_anew` the readings of the era before are withdrawn, and entered once more as
         it makes them, so that they are of the new era; the answer is how many.
         """
-        with self._writing(states) as connection:
+        with self._writing(states, kept) as connection:
             first, last = self._newest + 1, self._newest
             for change in (None, date_anew) if date_anew else ():
                 first = last + 1
@@ -278,17 +289,22 @@ class Journal:
             )
 
     @contextmanager
-    def _writing(self, states: Iterable[SensorState]) -> Iterator[sqlite3.Connection]:
+    def _writing(
+        self, states: Iterable[SensorState], kept: Mapping[str, Kept] | None
+    ) -> Iterator[sqlite3.Connection]:
         """A transaction that states are part of, and those that were noted."""
         with self.lock:
             changed = self._noted | {state.sensor: state for state in states}
             with self._file.transaction() as connection:
                 for slug, state in changed.items():
                     connection.execute(SET_STATE, (SENSOR + slug, state_text(state)))
+                for key, each in (kept or {}).items():
+                    connection.execute(SET_STATE, (KEY + key, kept_text(each)))
                 yield connection
                 newest = newest_in(connection)
             self._newest = max(self._newest, newest)
             self._states |= changed
+            self._kept |= kept or {}
             self._noted = {}
 
     def _entries(self, connection: sqlite3.Connection, seq: int, limit: int) -> list[Entry]:
@@ -328,7 +344,9 @@ class Journal:
         """Read what is known of before."""
         with self._file.transaction() as connection:
             for name, text in connection.execute("SELECT name, state FROM states").fetchall():
-                if not name.startswith(SENSOR):
+                if name.startswith(KEY):
+                    self._kept[name.removeprefix(KEY)] = read_kept(text)
+                elif not name.startswith(SENSOR):
                     self._names[name] = text
                 elif state := read_state(name, text):
                     self._states[state.sensor] = state
@@ -354,8 +372,9 @@ class Journal:
     def _known(self) -> dict[str, str]:
         """All states as texts, by the names under which they are kept."""
         states = {SENSOR + slug: state_text(state) for slug, state in self._states.items()}
+        kept = {KEY + key: kept_text(each) for key, each in self._kept.items()}
         newest = {"newest": str(self._newest)} if self._names else {}
-        return {**self._names, **newest, **states}
+        return {**self._names, **newest, **states, **kept}
 
 
 def row_of(entry: Entry, heard: bytes = b"") -> tuple[Any, ...]:
@@ -387,3 +406,15 @@ def read_state(name: str, text: str) -> SensorState | None:
         return STATE.validate_json(text)
     log.error("the state of %s that was kept is damaged; it begins anew", name)
     return None
+
+
+def kept_text(kept: Kept) -> str:
+    """What is kept under a key as JSON."""
+    return KEPT.dump_json(kept, exclude_defaults=True).decode()
+
+
+def read_kept(text: str) -> Kept:
+    """What is kept under a key from its JSON; nothing, where that makes no sense."""
+    with suppress(ValidationError):
+        return KEPT.validate_json(text)
+    return Kept()

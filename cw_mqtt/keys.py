@@ -3,11 +3,10 @@
 Pure: a new key's randomness comes in as an argument.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cw_mqtt.decode.packets import SensorKey
+from cw_mqtt.decode.packets import SensorKey, fingerprint
 from cw_mqtt.errors import UsageError
 
 NUMBERS_A_LINE = 8
@@ -27,11 +26,6 @@ class Fingerprint:
         previous = ", a previous key" if self.previous else ""
         example = ", the published example key" if self.example else ""
         return f"{self.sensor}: key {self.fingerprint}{previous}{example}"
-
-
-def fingerprint(key: bytes) -> str:
-    """The first 8 hex digits of a key's SHA-256: two copies can be compared, none be learned."""
-    return hashlib.sha256(key).hexdigest()[:8]
 
 
 def fingerprints(keys: Iterable[SensorKey], example_key: bytes) -> Iterator[Fingerprint]:

@@ -103,6 +103,6 @@ def join(
     energy = never_less(never_less(sums or state.energy, state.energy), known.energy)
     started = start_from(energy, start_kwh * JOULES_PER_KWH)
     state = replace(state, energy=replace(started, loaded=True))
-    if state.chain.held or (known.seen_ts or 0.0) <= (state.seen_ts or 0.0):
+    if (known.seen_ts or 0.0) <= (state.seen_ts or 0.0):
         return state
     return replace(state, chain=known.chain, latest=known.latest, seen_ts=known.seen_ts)

@@ -5,7 +5,7 @@ Dataclasses that the journal keeps are read back with their defaults for fields 
 new field needs a default and nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -106,37 +106,56 @@ class Reading:
 class Heard:
     """A plausible packet with the time at which it was heard.
 
-    `sent_after_ts` is given for one that came late and may have been repeated by somebody.
-    `not_of` are sensors that cannot have sent it: it came between two of their packets that
-    chain onto each other, or continues one that did.
+    `elsewhere` names the other keys under which it is plausible too, while nothing proves it.
     """
 
     packet: Packet
     heard_ts: float
-    sent_after_ts: float | None = None
-    not_of: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What is trusted of a sensor's packets, and what waits to be proven.
+    """What is trusted of the packets of one sender.
 
-    `newest` is the newest proven packet; `before_reboot` the one before the newest reboot, in
-    case that it was another sensor's. `steps_ms` and `intervals_s` are the newest differences
-    between packets that followed each other without loss; `loss` is the share of packets that
-    could not be used, over about the last hundred. `wrapped` says that the timer passed 2^32
-    since the boot, so that a small value is no boot; `restarts` counts boots seen. `held` are
-    packets that wait, of all sensors that share this one's key.
+    `newest` is the newest proven packet, `since_ts` the time of the first since the boot.
+    `steps_ms` and `intervals_s` are the newest differences between packets that followed each
+    other without loss, the time shared out over what came at once: `waited_ms` and `waited_s` are
+    what timer and time have risen by since the newest of them. `loss` is the share of packets
+    that could not be used, over about the last hundred. `lag_s` is how late the newest may have
+    come, since somebody may repeat what was lost here. `wrapped` says that the timer passed 2^32
+    since the boot, so that a small value is no boot. `restarts` counts boots, `unsettled` those
+    since a packet that counts. `was` is the sensor whose chain this was until it seemed to
+    restart.
     """
 
     newest: Heard | None = None
-    before_reboot: Heard | None = None
+    since_ts: float = 0.0
     steps_ms: tuple[int, ...] = ()
     intervals_s: tuple[float, ...] = ()
+    waited_ms: int = 0
+    waited_s: float = 0.0
     loss: float = 0.0
+    lag_s: float = 0.0
     wrapped: bool = False
     restarts: int = 0
+    unsettled: int = 0
+    was: str = ""
+
+    __pydantic_config__: ClassVar = {"ser_json_bytes": "hex", "val_json_bytes": "hex"}
+
+    @property
+    def interval_s(self) -> float | None:
+        """The usual time between two packets."""
+        return median(self.intervals_s) if self.intervals_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known under a key and is no sensor's: packets that wait, and strangers' chains."""
+
     held: tuple[Heard, ...] = ()
+    strangers: tuple[Chain, ...] = ()
 
     __pydantic_config__: ClassVar = {"ser_json_bytes": "hex", "val_json_bytes": "hex"}
 
@@ -346,11 +365,11 @@ class Event:
     text: str = ""
 
 
-def timeout_s(intervals_s: Sequence[float], configured_s: float | None) -> float:
+def timeout_s(interval_s: float | None, configured_s: float | None) -> float:
     """How long a sensor may be silent before it counts as offline."""
     if configured_s is not None:
         return configured_s
-    usual_s = median(intervals_s) if intervals_s else NOMINAL_INTERVAL_S
+    usual_s = interval_s or NOMINAL_INTERVAL_S
     return max(SHORTEST_TIMEOUT_S, SILENT_INTERVALS * usual_s)
 
 

@@ -19,10 +19,10 @@ from cw_mqtt.acquire.ports import make_receiver
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.config.load import warnings
 from cw_mqtt.config.settings import MqttSettings, Settings, WebSettings
+from cw_mqtt.decode.packets import fingerprint
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.keys import fingerprint
 from cw_mqtt.logs import set_up_logs
 from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.model import Event

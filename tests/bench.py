@@ -14,8 +14,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
@@ -27,11 +27,11 @@ import psycopg2
 from Crypto.Cipher import AES
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cw_mqtt.decode.framing import Framer
+from cw_mqtt.decode.framing import Framer, Told
 from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
-from cw_mqtt.decode.verify import judge
+from cw_mqtt.decode.verify import judge, tails
 from cw_mqtt.model import Chain as SensorChain
-from cw_mqtt.model import Chunk, Verdict
+from cw_mqtt.model import Chunk, Heard, Kept, Verdict
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.flush import request_flush
 from tests.bench_store import bench_store
@@ -390,18 +390,25 @@ def bench_decode() -> None:
 
 def decode(bursts: list[bytes]) -> Counter[Verdict]:
     """The verdicts on bursts that come every 8 seconds, under many keys."""
-    chains = {f"s{n}": SensorChain() for n in range(1, DECODED_KEYS + 1)}
-    ring = Keyring([SensorKey(f"s{n}", sensor_key(n), 36_000) for n in range(1, DECODED_KEYS + 1)])
-    framer = Framer("raw", lambda block: ring.open(block, "hall", chains.__getitem__))
+    keys = [SensorKey(f"s{n}", sensor_key(n), 36_000) for n in range(1, DECODED_KEYS + 1)]
+    chains = {key.sensor: SensorChain() for key in keys}
+    kept: dict[str, Kept] = defaultdict(Kept)
+
+    def expected(opened: Opened) -> Iterable[bytes]:
+        return tails((chains[sensor] for sensor in opened.sensors), kept[opened.key])
+
+    framer = Framer("raw", Keyring(keys, "hall", expected).open)
     verdicts: Counter[Verdict] = Counter()
     for number, burst in enumerate(bursts):
         ts = 1.8e9 + 8.0 * number
-        for opened in framer.feed(Chunk("hall", ts, ts, burst)):
-            assert isinstance(opened, Opened)
-            known = {sensor: chains[sensor] for sensor in opened.sensors}
-            judgement = judge(known, opened.packet, ts, lambda _: False)
-            chains.update(judgement.chains)
-            verdicts.update(ruling.verdict for ruling in judgement.rulings)
+        for openings in framer.feed(Chunk("hall", ts, ts, burst)):
+            assert not isinstance(openings, Told)
+            for opened in openings:
+                known = {sensor: chains[sensor] for sensor in opened.sensors}
+                judgement = judge(known, kept[opened.key], Heard(opened.packet, ts))
+                chains.update(judgement.chains)
+                kept[opened.key] = judgement.kept
+                verdicts.update(ruling.verdict for ruling in judgement.rulings)
     return verdicts
 
 

@@ -1,12 +1,13 @@
 """The recorded packets: bytes as the sensor's firmware makes them, beside the values they carry."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from Crypto.Cipher import AES
 
 from cw_mqtt.decode.packets import Keyring, SensorKey, read_plain
-from cw_mqtt.model import Chain, Chunk, Packet
+from cw_mqtt.model import Chunk, Packet
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "packets.json").read_text())
 KEY = bytes(RECORDED["key"])
@@ -37,15 +38,14 @@ def heard(stream: str = "normal_20_consecutive") -> list[tuple[Packet, float]]:
     return [(packet, ts) for packet, ts in zip(packets, times(stream), strict=True) if packet]
 
 
-def keyring(*keys: bytes) -> Keyring:
-    """A keyring of sensors a, b, c ... with these keys, or of one with the recorded key."""
+def keyring(*keys: bytes, tails: Sequence[bytes] = ()) -> Keyring:
+    """A keyring of sensors a, b, c ... with these keys, or of one with the recorded key.
+
+    `tails` are the ends of packets that are known.
+    """
     sensors = zip("abcdefghij", keys or (KEY,), strict=False)
-    return Keyring([SensorKey(sensor, key, 36000) for sensor, key in sensors])
-
-
-def no_chain(_sensor: str) -> Chain:
-    """Nothing is known of any sensor."""
-    return Chain()
+    made = [SensorKey(sensor, key, 36000) for sensor, key in sensors]
+    return Keyring(made, "hall", lambda _: tails)
 
 
 def chunk(content: bytes, at_s: float = 0.0, *, opened: bool = False) -> Chunk:

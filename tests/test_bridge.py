@@ -259,12 +259,12 @@ def test_a_refused_repeat_is_counted_and_writes_nothing(start, tmp_path, caplog)
     running.bridge.process(chunks())
     written = (tmp_path / "first" / "journal.sqlite-wal").read_bytes()
 
-    running.bridge.process([*chunks(later_s=1), *chunks(later_s=3600)])
+    running.bridge.process([*chunks(later_s=1800), *chunks(later_s=3600)])
 
-    assert running.state.verdicts[Verdict.REPLAYED] == 39
+    assert running.state.verdicts[Verdict.REPLAYED] == 40
     assert (tmp_path / "first" / "journal.sqlite-wal").read_bytes() == written
     running.journal.close()
-    assert start().state.verdicts[Verdict.REPLAYED] == 39
+    assert start().state.verdicts[Verdict.REPLAYED] == 40
 
 
 def knows(**energy):

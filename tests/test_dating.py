@@ -336,16 +336,14 @@ def test_no_year_that_a_computer_can_show_stops_the_bridge(board: Board, now_ts:
 
 def test_only_instants_of_the_time_between_are_moved() -> None:
     packet = Packet(1, 240, 3300, 1000, bytes(6), bytes(16))
-    chain = Chain(Heard(packet, 150.5), held=(Heard(packet, 99.0), Heard(packet, 160.0, 155.0)))
+    chain = Chain(Heard(packet, 150.5), since_ts=99.0)
     state = SensorState("main", chain, seen_ts=150.5)
 
     moved = shifted(state, 1000.0, 120.0, 200.0)
 
     assert moved == replace(
         state,
-        chain=Chain(
-            Heard(packet, 1150.5), held=(Heard(packet, 99.0), Heard(packet, 1160.0, 1155.0))
-        ),
+        chain=Chain(Heard(packet, 1150.5), since_ts=99.0),
         seen_ts=1150.5,
     )
 

@@ -72,12 +72,12 @@ def test_a_neighbours_frames_are_no_trouble_while_ours_are_heard(tmp_path):
     assert home.health.stages() == {}
 
 
-def test_what_another_receiver_hears_seconds_later_is_late(tmp_path):
+def test_what_another_receiver_hears_seconds_later_is_no_replay(tmp_path):
     home = Home(tmp_path)
 
-    assert not home.hearing.is_late(home.chunk("hall"), PAYLOAD)
+    assert not home.hearing.is_repeated(home.chunk("hall"), PAYLOAD)
     home.now_s += LATE_S
-    assert home.hearing.is_late(home.chunk("cellar"), PAYLOAD)
-    assert not home.hearing.is_late(home.chunk("hall"), PAYLOAD)
+    assert home.hearing.is_repeated(home.chunk("cellar"), PAYLOAD)
+    assert not home.hearing.is_repeated(home.chunk("hall"), PAYLOAD)
     home.now_s += 1
-    assert not home.hearing.is_late(home.chunk("cellar"), PAYLOAD)
+    assert not home.hearing.is_repeated(home.chunk("cellar"), PAYLOAD)

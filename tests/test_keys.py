@@ -9,9 +9,9 @@ import pytest
 
 from cw_mqtt.config.load import EXAMPLE_KEY
 from cw_mqtt.config.values import parse_key
-from cw_mqtt.decode.packets import SensorKey
+from cw_mqtt.decode.packets import SensorKey, fingerprint
 from cw_mqtt.errors import UsageError
-from cw_mqtt.keys import config_line, fingerprint, fingerprints, key_header, refuse_keys
+from cw_mqtt.keys import config_line, fingerprints, key_header, refuse_keys
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.missing import COMPILER, needed
 from tests.packets import KEY, OTHER_KEY

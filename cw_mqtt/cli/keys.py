@@ -32,7 +32,8 @@ def key_generate(slug: str, output: Path | None) -> None:
     import secrets
 
     from cw_mqtt.config.values import parse_slug
-    from cw_mqtt.keys import config_line, fingerprint, key_header, next_steps
+    from cw_mqtt.decode.packets import fingerprint
+    from cw_mqtt.keys import config_line, key_header, next_steps
 
     try:
         parse_slug(slug)

@@ -29,7 +29,8 @@ FORGET_RAW_AFTER = 1024  # bytes without a proven block: the board behind the po
 # what a receiver sends whose radio's data line is stuck low or high
 STUCK_BLOCKS = {bytes(BLOCK_SIZE): "zeros", b"\xff" * BLOCK_SIZE: "ones"}
 
-Open = Callable[[bytes], Opened | None]
+Openings = tuple[Opened, ...]  # a payload under the key that proves it, or all it may be under
+Open = Callable[[bytes], Openings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Framer:
         self._burst_bytes = 0
         self._reset()
 
-    def feed(self, chunk: Chunk) -> Iterator[Opened | Told]:
+    def feed(self, chunk: Chunk) -> Iterator[Openings | Told]:
         """Cut what a chunk completes.
 
         Lazy: each payload must be judged before the next is asked for, since whether the next
@@ -90,7 +91,7 @@ class Framer:
         if not self._starts or self._starts[-1] != len(self._buffer):
             self._starts.append(len(self._buffer))
 
-    def _cut(self, *, complete: bool) -> Iterator[Opened | Told]:
+    def _cut(self, *, complete: bool) -> Iterator[Openings | Told]:
         """Cut from the front until more bytes are needed; `complete`: none belong to these."""
         while self._buffer:
             if not self._is_raw and self._buffer.startswith(LINE_START):
@@ -115,12 +116,12 @@ class Framer:
                 self._drop(BLOCK_SIZE, aligned=True)
                 continue
             opened = self._open(block)
-            if opened is None or self._has_better(opened):
+            if not opened or self._has_better(opened):
                 self._skip_byte()
             elif self._is_certain(opened) or complete or len(self._buffer) >= 2 * BLOCK_SIZE - 1:
                 self._burst_cuts += 1
                 self._drop(BLOCK_SIZE, aligned=True)
-                if opened.proven:
+                if is_proven(opened):
                     self._is_raw, self._since_proven = True, 0
                 yield opened
             else:
@@ -135,25 +136,25 @@ class Framer:
         """Whether a burst that begins in a line is a packet, and the line was made up."""
         return any(self._open_at(start) for start in self._starts if 0 < start < size)
 
-    def _is_certain(self, opened: Opened) -> bool:
-        return opened.proven or 0 in self._starts
+    def _is_certain(self, opened: Openings) -> bool:
+        return is_proven(opened) or 0 in self._starts
 
-    def _has_better(self, opened: Opened) -> bool:
+    def _has_better(self, opened: Openings) -> bool:
         """Whether a block or line that overlaps this merely plausible one is surer than it."""
-        if opened.proven:
+        if is_proven(opened):
             return False
         aligned = 0 in self._starts
         for start in range(1, BLOCK_SIZE):
             if not self._is_raw and line_at(self._buffer, start):
                 return True
             other = self._open_at(start)
-            if other and (other.proven or (start in self._starts and not aligned)):
+            if is_proven(other) or (other and (start in self._starts and not aligned)):
                 return True
         return False
 
-    def _open_at(self, start: int) -> Opened | None:
+    def _open_at(self, start: int) -> Openings:
         block = bytes(self._buffer[start : start + BLOCK_SIZE])
-        return self._open(block) if len(block) == BLOCK_SIZE else None
+        return self._open(block) if len(block) == BLOCK_SIZE else ()
 
     def _skip_byte(self) -> None:
         if not self._is_raw and self._buffer.startswith(LINE_START):  # and yet no line
@@ -172,7 +173,7 @@ class Framer:
         if aligned and (not self._starts or self._starts[0] != 0):
             self._starts.appendleft(0)
 
-    def _cut_line(self, line: "Line") -> Iterator[Opened | Told]:
+    def _cut_line(self, line: "Line") -> Iterator[Openings | Told]:
         self._burst_cuts += 1
         self._drop(line.size, aligned=True)
         payload = payload_of(line.fields)
@@ -182,11 +183,11 @@ class Framer:
             self._count_lost(int(line.fields[1]))
             yield from self._cut_payload(payload)
 
-    def _cut_payload(self, payload: bytes) -> Iterator[Opened]:
+    def _cut_payload(self, payload: bytes) -> Iterator[Openings]:
         opened = self._open(payload)
         if payload in STUCK_BLOCKS:
             self.counts[STUCK_BLOCKS[payload]] += 1
-        elif opened is None:
+        elif not opened:
             self.counts["undecryptable"] += 1
         else:
             yield opened
@@ -203,6 +204,11 @@ class Framer:
         start = self._buffer.find(LINE_START)
         self._drop(start if start >= 0 else len(self._buffer) - common_end(self._buffer))
         return start >= 0
+
+
+def is_proven(opened: Openings) -> bool:
+    """Whether a key proves the payload."""
+    return bool(opened) and opened[0].proven
 
 
 class Line(NamedTuple):

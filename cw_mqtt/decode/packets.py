@@ -3,13 +3,14 @@
 Each payload is one AES-128 block (ECB, no IV, no MAC). docs/packets.md has the layouts.
 """
 
+import hashlib
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.model import TAIL_SIZE, Chain, Form, Packet
+from cw_mqtt.model import TAIL_SIZE, Form, Packet
 
 LAYOUT = struct.Struct("<HHHI6s")  # power W, voltage V, battery mV, timer ms, padding
 V1_1_TAG = b"CWv1.1"
@@ -35,68 +36,84 @@ class SensorKey:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A payload that a key opened; `sensors` are those that share the key.
+    """A payload that a key opened; `key` is its fingerprint, `sensors` are those that share it.
 
     `proven` says that its padding continues something known (a sensor's trusted packet, a held
     one, the zeros of a boot) or that the packet proves itself. Noise does that once in 2^48
     blocks, while plain plausibility is met by one random block in eight thousand for each key.
     """
 
+    key: str
     sensors: tuple[str, ...]
     packet: Packet
-    proven: bool
-    previous: bool = False
+    previous: frozenset[str] = frozenset()
+    proven: bool = False
 
 
 class Keyring:
-    """The configured keys, the one that fitted last first."""
+    """The keys of the sensors that a receiver may hear, the one that fitted last first.
 
-    def __init__(self, keys: Sequence[SensorKey]) -> None:
+    `expected` tells the paddings that would continue what is known under a payload's key.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[SensorKey],
+        receiver: str,
+        expected: Callable[[Opened], Iterable[bytes]],
+    ) -> None:
         shared: dict[bytes, list[SensorKey]] = {}
         for key in keys:
-            shared.setdefault(key.key, []).append(key)
+            if key.receivers is None or receiver in key.receivers:
+                shared.setdefault(key.key, []).append(key)
         self._keys = [
-            (tuple(sensors), AES.new(key, AES.MODE_ECB).decrypt) for key, sensors in shared.items()
+            (fingerprint(key), tuple(sensors), AES.new(key, AES.MODE_ECB).decrypt)
+            for key, sensors in shared.items()
         ]
+        self._expected = expected
 
-    def open(
-        self, payload: bytes, receiver: str, chain_of: Callable[[str], Chain]
-    ) -> Opened | None:
-        """The best reading of a payload: a proven one before a merely plausible one.
+    def open(self, payload: bytes) -> tuple[Opened, ...]:
+        """What a payload is under the one key that proves it, or under all that may have made it.
 
-        `chain_of` tells the present chain of a sensor.
+        Empty when no key opens it.
         """
-        best: Opened | None = None
-        for place, (keys, decrypt) in enumerate(self._keys):
-            opened = open_plain(decrypt(payload), payload, receiver, keys, chain_of)
+        plausible = []
+        for place, (key, sensors, decrypt) in enumerate(self._keys):
+            opened = read_shared(decrypt(payload), payload, key, sensors)
             if opened is None:
                 continue
-            if opened.proven:
+            if self._is_proven(opened):
                 self._keys.insert(0, self._keys.pop(place))
-                return opened
-            best = best or opened
-        return best
+                return (replace(opened, proven=True),)
+            plausible.append(opened)
+        return tuple(plausible)
+
+    def _is_proven(self, opened: Opened) -> bool:
+        packet = opened.packet
+        if proves_itself(packet) or packet.padding == NO_PADDING:
+            return True
+        return packet.padding in self._expected(opened)
 
 
-def open_plain(
-    plain: bytes,
-    payload: bytes,
-    receiver: str,
-    keys: Sequence[SensorKey],
-    chain_of: Callable[[str], Chain],
+def fingerprint(key: bytes) -> str:
+    """The first 8 hex digits of a key's SHA-256: two copies can be compared, none be learned."""
+    return hashlib.sha256(key).hexdigest()[:8]
+
+
+def read_shared(
+    plain: bytes, payload: bytes, key: str, sensors: Sequence[SensorKey]
 ) -> Opened | None:
     """What a decrypted block is to the sensors that share its key; None: nothing plausible."""
-    sensors: list[str] = []
-    packet, previous = None, False
-    for key in keys:
-        read = read_plain(plain, payload, key)
-        if read is not None and (key.receivers is None or receiver in key.receivers):
-            sensors.append(key.sensor)
-            packet, previous = packet or read, key.previous
-    if packet is None:
+    read = [(each, read_plain(plain, payload, each)) for each in sensors]
+    possible = [(each, packet) for each, packet in read if packet]
+    if not possible:
         return None
-    proven = proves_itself(packet) or any(is_expected(packet, chain_of(s)) for s in sensors)
-    return Opened(tuple(sensors), packet, proven, previous)
+    return Opened(
+        key,
+        tuple(each.sensor for each, _ in possible),
+        possible[0][1],
+        frozenset(each.sensor for each, _ in possible if each.previous),
+    )
 
 
 def read_plain(plain: bytes, payload: bytes, key: SensorKey) -> Packet | None:
@@ -113,11 +130,3 @@ def read_plain(plain: bytes, payload: bytes, key: SensorKey) -> Packet | None:
 def proves_itself(packet: Packet) -> bool:
     """Whether the packet is of a form that needs no other packet to prove its sender."""
     return packet.form is not Form.V1
-
-
-def is_expected(packet: Packet, chain: Chain) -> bool:
-    """Whether the padding continues a packet that is known, or is a boot's."""
-    known = (*chain.held, chain.newest) if chain.newest else chain.held
-    return packet.padding == NO_PADDING or any(
-        packet.padding == heard.packet.tail for heard in known
-    )

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Literal
 
 from cw_mqtt.config.settings import PublishSettings
@@ -124,14 +123,14 @@ class Topics:
         self, state: SensorState, latest: Reading, kwh: float | None, contract: Contract
     ) -> Message:
         """Everything known of a sensor as one JSON object; what is unknown is null."""
-        intervals_s = state.chain.intervals_s
+        interval_s = state.chain.interval_s
         values: dict[str, Any] = {
             "power": round(latest.power_w),
             "energy": kwh,
             "voltage": latest.voltage_v,
             "battery": latest.battery_mv / 1000,
             "last_seen": iso_utc(state.seen_ts or latest.ts),
-            "interval": round(median(intervals_s), 1) if intervals_s else None,
+            "interval": round(interval_s, 1) if interval_s else None,
             "loss": round(state.chain.loss, 3),
             "quality": str(latest.verdict),
             **contract.values(latest, state.energy, known=kwh is not None),

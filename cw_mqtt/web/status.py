@@ -76,6 +76,6 @@ class StatusPage:
 
 def is_silent(sensor: SensorSettings, state: SensorState, now_ts: float) -> bool:
     """Whether the sensor was not heard for so long that its power may no longer be true."""
-    limit_s = timeout_s(state.chain.intervals_s, sensor.availability_timeout_s)
+    limit_s = timeout_s(state.chain.interval_s, sensor.availability_timeout_s)
     # abs: what a clock that was ahead has dated counts as old
     return state.seen_ts is None or abs(now_ts - state.seen_ts) > limit_s

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cw_mqtt.decode.framing import Framer, Told
-from cw_mqtt.model import Chain, Chunk, Heard
+from cw_mqtt.model import Chunk
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, OTHER_KEY, chunk, keyring, payloads
 
@@ -18,9 +18,8 @@ class Ear:
     """Feeds a framer and remembers, as the bridge does, the tail of the last packet."""
 
     def __init__(self, form="auto", *keys):
-        self.chain = Chain()
-        ring = keyring(*keys)
-        self.framer = Framer(form, lambda block: ring.open(block, "hall", lambda _: self.chain))
+        self.tails = []
+        self.framer = Framer(form, keyring(*keys, tails=self.tails).open)
 
     def hear(self, *chunks: Chunk) -> list[bytes]:
         """The payloads and lines that come of some chunks."""
@@ -29,8 +28,8 @@ class Ear:
             if isinstance(piece, Told):
                 found.append(piece)
             else:
-                found.append(piece.packet.payload)
-                self.chain = Chain(newest=Heard(piece.packet, 0.0))
+                found.append(piece[0].packet.payload)
+                self.tails[:] = [piece[0].packet.tail]
         return found
 
 

@@ -116,18 +116,18 @@ def test_retained_topics_are_those_of_the_bridge_and_of_each_sensor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("intervals_s", "configured_s", "expected_s"),
+    ("interval_s", "configured_s", "expected_s"),
     [
-        ((), None, 6 * 8.192),
-        ((8.0, 8.2, 100.0), None, 6 * 8.2),
-        ((2.0,), None, 30.0),
-        ((8.0,), 600.0, 600.0),
+        (None, None, 6 * 8.192),
+        (8.2, None, 6 * 8.2),
+        (2.0, None, 30.0),
+        (8.0, 600.0, 600.0),
     ],
 )
 def test_a_sensor_may_be_silent_for_six_of_its_intervals(
-    intervals_s: tuple[float, ...], configured_s: float | None, expected_s: float
+    interval_s: float | None, configured_s: float | None, expected_s: float
 ) -> None:
-    assert timeout_s(intervals_s, configured_s) == pytest.approx(expected_s)
+    assert timeout_s(interval_s, configured_s) == pytest.approx(expected_s)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
-from cw_mqtt.model import Chunk, Reading, SensorState
+from cw_mqtt.model import Chunk, Heard, Reading, SensorState
 from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
 from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware
@@ -99,6 +99,10 @@ class Listener(Home):
     def counting(self, slug: str = "main") -> list[Reading]:
         """The readings of a sensor that are measures."""
         return [r for r in self.readings() if r.sensor == slug and r.verdict.counts]
+
+    def held(self) -> list[Heard]:
+        """What waits to be proven, under any key."""
+        return [held for kept in self.journal.kept().values() for held in kept.held]
 
     def state(self, slug: str = "main") -> SensorState:
         """What is remembered of a sensor."""

@@ -14,7 +14,7 @@ from cw_mqtt.model import SILENCE_S
 from cw_mqtt.tools.captures import Trouble, replay, simulate_to_capture
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import Board
-from tests.packets import KEY, chunk, keyring, no_chain, payloads, powers
+from tests.packets import KEY, chunk, keyring, payloads, powers
 from tests.settings import settings
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -26,10 +26,6 @@ HEADER = '{"cwcap": 1, "receiver": "%s", "started": "2014-12-01T22:33:15.250+00:
 def board():
     with closing(Board()) as board:
         yield board
-
-
-def open_payload(payload):
-    return keyring().open(payload, "hall", no_chain)
 
 
 def replayed(config, capture):
@@ -160,7 +156,7 @@ def test_the_simulated_port_sends_packets_of_the_sensor_until_ctrl_c(tmp_path, f
         os.close(port)
         code, said = press_ctrl_c(process)
 
-    framer = Framer("auto", open_payload)
+    framer = Framer("auto", keyring().open)
     opened = [*framer.feed(chunk(sent)), *framer.feed(chunk(b"", SILENCE_S))]
     assert len(opened) == 1
     assert (code, said.count("\n")) == (0, 1)

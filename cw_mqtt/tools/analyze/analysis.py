@@ -4,23 +4,30 @@ Pure: chunks and keys in, one `Case` out. `findings` says in words what is the m
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from cw_mqtt.decode.framing import LINE, STUCK_BLOCKS, Framer, Told, checked_fields, payload_of
-from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
-from cw_mqtt.decode.verify import judge
-from cw_mqtt.keys import fingerprint
-from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chain, Chunk, Verdict
+from cw_mqtt.decode.framing import (
+    LINE,
+    STUCK_BLOCKS,
+    Framer,
+    Openings,
+    Told,
+    checked_fields,
+    payload_of,
+)
+from cw_mqtt.decode.packets import Keyring, Opened, SensorKey, fingerprint
+from cw_mqtt.decode.verify import judge, tails
+from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chain, Chunk, Heard, Kept, Verdict
 from cw_mqtt.tools.analyze.trial import AS_SENT, Trial, best_respelling, try_key
 
 EXAMPLE = "(example key)"  # no slug of a sensor can be this
 MOST_BLOCKS = 500
+REPEAT_S = 5.0
 TEXT = frozenset((*range(32, 127), *b"\r\n\t"))
 RawOrLines = Literal["auto", "lines", "raw"]
 
@@ -146,10 +153,10 @@ class Listener:
 
     def __init__(self, keys: Sequence[SensorKey], form: RawOrLines) -> None:
         self._chains = {key.sensor: Chain() for key in keys}
-        self._heard: set[bytes] = set()
+        self._kept: dict[str, Kept] = defaultdict(Kept)
+        self._heard_ts: dict[bytes, float] = {}
         self._before = b""  # the burst before: a packet may begin in it
-        open_block = partial(Keyring(keys).open, receiver="", chain_of=self._chains.__getitem__)
-        self.framer = Framer(form, open_block)
+        self.framer = Framer(form, Keyring(keys, "", self._expected).open)
         self.blocks: dict[bytes, None] = {}  # as a set that keeps its order
         self.offsets: Counter[int] = Counter()
         self.told: list[Told] = []
@@ -166,7 +173,7 @@ class Listener:
                 self.told.append(piece)
             else:
                 self._judge(piece, burst.heard_ts)
-                opened.append(piece.packet.payload)
+                opened.append(piece[0].packet.payload)
         payloads = line_payloads(burst.content)
         self.lines += len(payloads)
         for payload in opened if not payloads else ():
@@ -178,13 +185,25 @@ class Listener:
             if block not in STUCK_BLOCKS:
                 self.blocks[block] = None
 
-    def _judge(self, opened: Opened, heard_ts: float) -> None:
-        chains = {sensor: self._chains[sensor] for sensor in opened.sensors}
-        judgement = judge(chains, opened.packet, heard_ts, self._heard.__contains__)
-        self._chains.update(judgement.chains)
-        self._heard.add(opened.packet.payload)
-        for ruling in judgement.rulings:
-            self.verdicts[ruling.sensor][ruling.verdict] += 1
+    def _expected(self, opened: Opened) -> Iterator[bytes]:
+        return tails((self._chains[sensor] for sensor in opened.sensors), self._kept[opened.key])
+
+    def _judge(self, openings: Openings, heard_ts: float) -> None:
+        payload = openings[0].packet.payload
+        if payload in self._heard_ts:
+            soon = abs(heard_ts - self._heard_ts[payload]) <= REPEAT_S
+            verdict = Verdict.DUPLICATE if soon else Verdict.REPLAYED
+            self.verdicts[openings[0].sensors[0]][verdict] += 1
+            return
+        self._heard_ts[payload] = heard_ts
+        for opened in openings:
+            chains = {sensor: self._chains[sensor] for sensor in opened.sensors}
+            kept = self._kept[opened.key]
+            judgement = judge(chains, kept, Heard(opened.packet, heard_ts))
+            self._chains.update(judgement.chains)
+            self._kept[opened.key] = judgement.kept
+            for ruling in judgement.rulings:
+                self.verdicts[ruling.sensor][ruling.verdict] += 1
 
 
 def line_payloads(burst: bytes) -> list[bytes]:

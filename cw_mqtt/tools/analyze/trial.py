@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.decode.packets import BATTERY_MV, MAINS_V, SensorKey
-from cw_mqtt.keys import fingerprint
+from cw_mqtt.decode.packets import BATTERY_MV, MAINS_V, SensorKey, fingerprint
 from cw_mqtt.model import TAIL_SIZE
 from cw_mqtt.tools.analyze.explain import Explained, Proof, explain_plain
 

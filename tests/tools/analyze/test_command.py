@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.keys import fingerprint
+from cw_mqtt.decode.packets import fingerprint
 from tests.command import call, started, write_config
 from tests.end_to_end.process import Board
 from tests.listened import OWN_KEY, chunks, sensor, sent
