@@ -24,7 +24,7 @@ run: $(READY_TO_RUN) ## set up, then run your config.yaml (as delivered: a demo 
 	@$(BIN)/cw-mqtt run --demo-when-simulated
 
 test: $(READY_TO_TEST) ## run all tests
-	@sh tests/install_mosquitto.sh
+	@sh tests/install_servers.sh
 	@sh tests/firmware/install_toolchain.sh
 	$(PYTEST)
 
@@ -32,7 +32,7 @@ check: $(READY_TO_TEST) ## all that CI demands: format, lint, types, tests, cove
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	@sh tests/install_mosquitto.sh
+	@sh tests/install_servers.sh
 	@sh tests/firmware/install_toolchain.sh
 	$(PYTEST) --cov --cov-report=term --cov-fail-under=$(COVERED_PERCENT)
 

