@@ -133,8 +133,8 @@ def was_set(era: Era, chunk: Chunk) -> bool:
 
 
 def without_time(reading: Reading) -> Reading:
-    """A reading whose time will never be known."""
-    return replace(reading, verdict=Verdict.UNDATED)
+    """A reading whose time will never be known: it does not count any more."""
+    return replace(reading, verdict=Verdict.UNDATED) if reading.verdict.counts else reading
 
 
 def shifted(value: Any, by_s: float, since_ts: float, until_ts: float) -> Any:

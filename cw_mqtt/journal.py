@@ -52,12 +52,12 @@ READING = TypeAdapter(Reading)
 class Entry:
     """A reading with its sequence number in the journal (from 1, without end).
 
-    One that is `withdrawn` was entered before, and does not hold any more.
+    One that has `was_ts` was entered before, with that time.
     """
 
     seq: int
     reading: Reading
-    withdrawn: bool = False
+    was_ts: int | None = None
 
 
 class Journal:
@@ -189,17 +189,15 @@ class Journal:
     ) -> int:
         """Note that the clock is another from the next reading on, with what that changes.
 
-        With `date_anew` the readings of the era before are withdrawn, and entered once more as
-        it makes them, so that they are of the new era; the answer is how many.
+        With `date_anew` the readings of the era before are entered once more as it makes them,
+        so that they are of the new era; the answer is how many.
         """
         with self._writing(states, kept) as connection:
             first, last = self._newest + 1, self._newest
-            for change in (None, date_anew) if date_anew else ():
-                first = last + 1
-                for reading in self._of_era(connection):
+            for reading in self._of_era(connection) if date_anew else ():
+                if date_anew and (anew := date_anew(reading)) != reading:
                     last += 1
-                    entry = Entry(last, change(reading) if change else reading, not change)
-                    connection.execute(ADD_READING, row_of(entry))
+                    connection.execute(ADD_READING, row_of(Entry(last, anew, reading.ts)))
             era = replace(era, first_seq=first)
             self._name(connection, era=ERA.dump_json(era).decode())
         self.era = era
@@ -380,14 +378,14 @@ class Journal:
 def row_of(entry: Entry, heard: bytes = b"") -> tuple[Any, ...]:
     """An entry as a row, with the payloads that were heard meanwhile."""
     values = (getattr(entry.reading, name) for name in COLUMNS)
-    return (entry.seq, *values, entry.withdrawn, heard)
+    return (entry.seq, *values, entry.was_ts, heard)
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
     """The entry of a row. Raises `ValidationError` for one that makes no sense."""
-    seq, *values, withdrawn, _heard = row
+    seq, *values, was_ts, _heard = row
     reading = READING.validate_python(dict(zip(COLUMNS, values, strict=True)))
-    return Entry(seq, reading, bool(withdrawn))
+    return Entry(seq, reading, was_ts)
 
 
 def newest_in(connection: sqlite3.Connection) -> int:

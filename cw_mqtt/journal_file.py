@@ -24,7 +24,7 @@ CREATE TABLE states (name TEXT PRIMARY KEY, state TEXT NOT NULL);
 CREATE TABLE readings (
     seq INTEGER PRIMARY KEY, sensor TEXT NOT NULL, ts INTEGER NOT NULL, power_w REAL NOT NULL,
     voltage_v INTEGER NOT NULL, battery_mv INTEGER NOT NULL, verdict TEXT NOT NULL,
-    night INTEGER NOT NULL, withdrawn INTEGER NOT NULL, heard BLOB NOT NULL);
+    night INTEGER NOT NULL, was_ts INTEGER, heard BLOB NOT NULL);
 CREATE TABLE heard (heard BLOB NOT NULL);
 CREATE TABLE retained (topic TEXT PRIMARY KEY);
 """

@@ -1,7 +1,6 @@
 """What the database knows of the sensors, joined with what the journal knows: no sum is less."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -69,7 +68,6 @@ class GoingOn:
         self._journal = journal
         self._seq = seq
         self._count = count
-        self._entered_again: Counter[str] = Counter()
 
     def add_up(self) -> None:
         """Add the readings that have come; those that only got another time counted before."""
@@ -78,15 +76,12 @@ class GoingOn:
                 reading, slug = entry.reading, entry.reading.sensor
                 if slug not in self.sums or not reading.verdict.counts:
                     continue
-                sums = self.sums[slug]
-                if entry.withdrawn:
-                    self._entered_again[slug] += 1
-                elif self._entered_again[slug]:
-                    self._entered_again[slug] -= 1
-                    sums = replace(sums, last_ts=reading.ts, last_power_w=reading.power_w)
+                if entry.was_ts is None:
+                    self.sums[slug] = self._count(self.sums[slug], reading)
                 else:
-                    sums = self._count(sums, reading)
-                self.sums[slug] = sums
+                    self.sums[slug] = replace(
+                        self.sums[slug], last_ts=reading.ts, last_power_w=reading.power_w
+                    )
             self._seq = entries[-1].seq
 
 

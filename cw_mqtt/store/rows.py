@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Delete, Table, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Double, Table, bindparam, delete, func, insert, select, update
 
 from cw_mqtt.journal import Entry, read_state, state_text
-from cw_mqtt.model import Reading, SensorState
-from cw_mqtt.store.measures import ADDED, measure_row
+from cw_mqtt.model import SensorState, Verdict
+from cw_mqtt.store.measures import ADDED, measure_row, whole
 from cw_mqtt.store.rollups import refresh, stretches
 from cw_mqtt.store.tables import bridge_states, measures, set_aside
 
@@ -19,47 +20,73 @@ ADD_STATES = insert(bridge_states)
 COPIES = select(bridge_states.c.sensor, bridge_states.c.state)
 
 
-def withdraw(table: Table) -> Delete:
-    """Delete one row of a reading: of several that are alike, it does not matter which."""
+def one_alike(table: Table) -> Any:
+    """One row of a reading, where it was: of several that are alike, it does not matter which."""
     other = table.alias().c
-    alike = [other[name] == bindparam(name) for name in ("sensor_id", "timestamp", "value")]
-    return delete(table).where(
-        table.c.id == select(func.max(other.id)).where(*alike).scalar_subquery()
-    )
+    alike = [
+        other.sensor_id == whole("of_sensor"),
+        other.timestamp == whole("was_ts"),
+        other.value == bindparam("power_w", type_=Double),
+    ]
+    return table.c.id == select(func.max(other.id)).where(*alike).scalar_subquery()
 
 
-WITHDRAW_MEASURES = withdraw(measures)
-WITHDRAW_SET_ASIDE = withdraw(set_aside)
+def move(table: Table) -> Any:
+    """Give a reading another time. One that somebody has deleted meanwhile does not come back."""
+    new = {"timestamp": whole("ts"), "night_rate": whole("night")}
+    return update(table).where(one_alike(table)).values(new)
+
+
+MOVE_MEASURE, MOVE_SET_ASIDE = move(measures), move(set_aside)
+REMOVE_MEASURE = delete(measures).where(one_alike(measures))
 
 
 def add_entries(connection: Connection, entries: Sequence[Entry], ids: Ids, max_gap_s: int) -> None:
-    """Readings that count become measures, the others are set aside; withdrawn ones go again."""
-    counting = [entry for entry in entries if entry.reading.verdict.counts]
-    others = [entry for entry in entries if not entry.reading.verdict.counts]
+    """Readings that count become measures, the others are set aside; some were it already."""
+    new = [entry for entry in entries if entry.was_ts is None]
+    old = [entry for entry in entries if entry.was_ts is not None]
+    undated = [e for e in old if e.reading.verdict is Verdict.UNDATED]
     for statement, chosen, row_of in (
-        (ADDED, [e for e in counting if not e.withdrawn], row),
-        (ADD_SET_ASIDE, [e for e in others if not e.withdrawn], set_aside_row),
-        (WITHDRAW_MEASURES, [e for e in counting if e.withdrawn], row),
-        (WITHDRAW_SET_ASIDE, [e for e in others if e.withdrawn], row),
+        (ADDED, [e for e in new if e.reading.verdict.counts], row),
+        (ADD_SET_ASIDE, [e for e in new if not e.reading.verdict.counts], set_aside_row),
+        (MOVE_MEASURE, [e for e in old if e.reading.verdict.counts], moved_row),
+        (MOVE_SET_ASIDE, [e for e in old if not e.reading.verdict.counts], moved_row),
+        (REMOVE_MEASURE, undated, moved_row),
+        (ADD_SET_ASIDE, undated, set_aside_row),
     ):
         if chosen:
-            connection.execute(statement, [row_of(e.reading, ids) for e in chosen])
+            connection.execute(statement, [row_of(entry, ids) for entry in chosen])
     times: dict[int, list[int]] = defaultdict(list)
-    for entry in counting:
-        times[ids[entry.reading.sensor]].append(entry.reading.ts)
+    for entry in entries:
+        if entry.reading.verdict.counts or entry.was_ts is not None:
+            times[ids[entry.reading.sensor]] += filter(None, (entry.was_ts, entry.reading.ts))
     changed = {sensor_id: list(stretches(sorted(ts))) for sensor_id, ts in times.items()}
     refresh(connection, changed, max_gap_s)
 
 
-def row(reading: Reading, ids: Ids) -> dict[str, float]:
+def row(entry: Entry, ids: Ids) -> dict[str, Any]:
     """A reading as the columns of `measures`."""
+    reading = entry.reading
     return measure_row(ids[reading.sensor], reading.ts, reading.power_w, night=reading.night)
 
 
-def set_aside_row(reading: Reading, ids: Ids) -> dict[str, float | str]:
-    """A reading as the columns of `set_aside`."""
+def moved_row(entry: Entry, ids: Ids) -> dict[str, Any]:
+    """A reading that had another time before."""
+    reading = entry.reading
     return {
-        **row(reading, ids),
+        "of_sensor": ids[reading.sensor],
+        "was_ts": entry.was_ts,
+        "power_w": reading.power_w,
+        "ts": reading.ts,
+        "night": int(reading.night),
+    }
+
+
+def set_aside_row(entry: Entry, ids: Ids) -> dict[str, Any]:
+    """A reading as the columns of `set_aside`."""
+    reading = entry.reading
+    return {
+        **row(entry, ids),
         "voltage_v": reading.voltage_v,
         "battery_mv": reading.battery_mv,
         "reason": str(reading.verdict),

@@ -386,7 +386,7 @@ def reopened(home):
     return Home(home.folder, home.url)
 
 
-def test_withdrawn_readings_go_and_those_entered_instead_are_stored(home):
+def test_readings_with_another_time_move_and_keep_their_ids(home):
     home.hear(reading(1), reading(2, verdict=Verdict.SETTLING), reading(3))
     home.store()
     home.journal.begin_era(Era("boot", 0.0, 0.0))
@@ -404,7 +404,7 @@ def test_withdrawn_readings_go_and_those_entered_instead_are_stored(home):
     assert_right(home)
 
 
-def test_of_readings_that_are_alike_only_one_is_withdrawn(home):
+def test_of_readings_that_are_alike_only_one_moves(home):
     home.hear(reading(1))
     home.journal.begin_era(Era("boot", 0.0, 0.0))
     home.hear(reading(1))
@@ -413,6 +413,18 @@ def test_of_readings_that_are_alike_only_one_is_withdrawn(home):
     home.store()
 
     assert home.stored() == [1, 11]
+
+
+def test_a_deleted_measure_does_not_come_back_with_another_time(home):
+    home.journal.begin_era(Era("boot", 0.0, 0.0))
+    home.hear(reading(1), reading(9))
+    home.store()
+    home.tell(f"DELETE FROM measures WHERE timestamp = {START_TS + 1}")
+
+    home.journal.begin_era(Era("boot", 0.0, 0.0), (), lambda r: replace(r, ts=r.ts + 10))
+    home.store()
+
+    assert home.stored() == [19]
 
 
 def test_a_lost_journal_takes_states_and_installation_from_the_database(home):
