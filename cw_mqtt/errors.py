@@ -92,8 +92,12 @@ class Mistake:
 
 
 class SettingsError(BridgeError):
-    """The settings cannot be used; carries every mistake at once, for the user to mend."""
+    """The settings cannot be used; carries every mistake at once, for the user to mend.
 
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+    `files` are those that were read for them, or should have been.
+    """
+
+    def __init__(self, mistakes: tuple[Mistake, ...], files: tuple[str, ...] = ()) -> None:
         super().__init__("; ".join(f"{m.setting}: {m.problem}" for m in mistakes))
         self.mistakes = mistakes
+        self.files = files

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError, with_remedy
+from cw_mqtt.private import private_folder
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +218,7 @@ def hold(folder: Path) -> Any:
     the folder cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         lock_file = (folder / "journal.lock").open("a+", encoding="ascii")
     except OSError as error:
         raise ResourceAwayError(

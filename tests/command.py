@@ -1,6 +1,7 @@
 """The command line as its users meet it: in this process where that is fast, else as a process."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -34,7 +35,10 @@ def write_config(folder: Path, **changes: Any) -> Path:
 def call(config: Path, *arguments: object, typed: str | None = None) -> Result:
     """`cw-mqtt --config CONFIG ARGUMENTS`; a traceback for its user is a failed test."""
     words = ["--config", str(config), *map(str, arguments)]
+    umask = os.umask(0)  # which the command changes for its process
+    os.umask(umask)
     result = CliRunner().invoke(main, words, input=typed, prog_name="cw-mqtt")
+    os.umask(umask)
     assert isinstance(result.exception, SystemExit | None), result.exception
     return result
 

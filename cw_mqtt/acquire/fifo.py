@@ -21,6 +21,7 @@ def open_fifo(path: Path) -> Line:
     try:
         with suppress(FileExistsError):
             os.mkfifo(path, READ_AND_WRITE_BY_GROUP)
+            path.chmod(READ_AND_WRITE_BY_GROUP)  # whatever the umask has left of it
         if not stat.S_ISFIFO(path.stat().st_mode):
             raise ResourceAwayError(
                 f"{path} is there, but is no named pipe: move it away, or name another path"

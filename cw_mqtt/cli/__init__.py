@@ -23,6 +23,7 @@ from cw_mqtt.cli.packets import PACKETS
 from cw_mqtt.cli.users import user
 from cw_mqtt.config.load import find_config, format_mistakes, load_settings, warnings
 from cw_mqtt.errors import BridgeError, InUseError, SettingsError, UsageError
+from cw_mqtt.private import make_private
 
 
 class Commands(click.Group):
@@ -58,6 +59,7 @@ def main(ctx: click.Context, config: Path | None) -> None:
     keys into config.yaml, try it with `cw-mqtt check-config`, and start `cw-mqtt run`.
     """
     hold_standard_streams()
+    make_private()
     ctx.obj = config
 
 

@@ -14,6 +14,7 @@ from cw_mqtt.config.load import find_config, load_settings
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
 from cw_mqtt.logs import STANDARD_ERROR
+from cw_mqtt.private import private_folder
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -47,7 +48,7 @@ def load(config: Path | None) -> tuple[Settings, Path]:
 def make_folder(folder: Path) -> None:
     """Make a folder if it is not there. Raises `ResourceAwayError`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
     except OSError as error:
         raise ResourceAwayError(
             f"cannot use the folder {folder}: {with_remedy(str(error.strerror))}"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.config.source import Loc, Plain, Source, setting_path
 from cw_mqtt.errors import Mistake, SettingsError, UsageError
+from cw_mqtt.private import is_read_by_all
 
 DEFAULT_PATHS = (Path("config.yaml"), Path("/etc/cw-mqtt/config.yaml"))
 EXAMPLE_KEY = bytes(range(16))
@@ -56,8 +57,10 @@ def load_settings(path: Path) -> Settings:
             _add(source, found)
     for loc, problem in _cross_problems(source.values):
         source.add(loc, problem)
+    files = tuple(source.files)
     if settings is None or source.mistakes:
-        raise SettingsError(source.mistakes)
+        raise SettingsError(source.mistakes, tuple(map(str, files)))
+    settings.note_files(files)
     return settings
 
 
@@ -91,7 +94,18 @@ def warnings(settings: Settings) -> tuple[str, ...]:
             "night_hours are meant in UTC, to which this computer is set; set timezone, such as"
             " Europe/Paris, or UTC if you mean it"
         )
+    advice += [
+        f"{path} can be read by every user of this computer, and has secrets; chmod 600 it"
+        for path in (*settings.files, *_private_keys(settings))
+        if is_read_by_all(path)
+    ]
     return tuple(advice)
+
+
+def _private_keys(settings: Settings) -> Iterator[Path]:
+    for section in (settings.mqtt, settings.web):
+        if section and section.tls and section.tls.cert:
+            yield section.tls.key or section.tls.cert
 
 
 def _is_utc(zone: ZoneInfo) -> bool:

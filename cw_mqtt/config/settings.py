@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    PrivateAttr,
     SecretBytes,
     SecretStr,
     field_validator,
@@ -305,6 +306,16 @@ class Settings(Section):
     journal: JournalSettings = JournalSettings()
     logging: LoggingSettings = LoggingSettings()
     providers: tuple[ProviderSettings, ...] = ()
+    _files: tuple[Path, ...] = PrivateAttr(default=())
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """config.yaml, and the files from which it takes values."""
+        return self._files
+
+    def note_files(self, files: tuple[Path, ...]) -> None:
+        """Remember from which files these settings were read."""
+        self._files = files
 
     @field_validator("web", mode="before")
     @classmethod

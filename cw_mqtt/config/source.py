@@ -58,6 +58,7 @@ class Source:
         self._names: dict[Loc, Node] = {}
         self._hidden: list[Node] = []
         self._problems: list[tuple[Loc, Node, str]] = []
+        self.files = [path.absolute()]  # that were read, or should have been
         values = self._mapping(root, ())
         # a section whose every line is commented out is as good as none
         self.values: dict[str, Plain] = {
@@ -156,6 +157,7 @@ class Source:
                 text = os.environ[node.value]
             else:
                 path = beside(self._path.parent, node.value)
+                self.files.append(path)
                 source = f"{path}:"
                 text = read_file(path).decode("utf-8-sig").rstrip("\r\n")
             problem = _unusable(text)
