@@ -8,13 +8,13 @@ one thread. What many chunks change goes into one commit when they come faster t
 """
 
 import logging
-import queue
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cw_mqtt.chunks import ChunkQueue
 from cw_mqtt.clock import Clocks
 from cw_mqtt.config.settings import SensorSettings, Settings
 from cw_mqtt.dating import Dating
@@ -26,7 +26,7 @@ from cw_mqtt.health import Health
 from cw_mqtt.hearing import Hearing
 from cw_mqtt.journal import Journal
 from cw_mqtt.loading import load_totals
-from cw_mqtt.measure.energy import add_measure, never_less
+from cw_mqtt.measure.energy import add_measure
 from cw_mqtt.measure.tariff import is_night, price_per_kwh
 from cw_mqtt.model import (
     Chunk,
@@ -43,13 +43,9 @@ from cw_mqtt.model import (
 
 log = logging.getLogger(__name__)
 
-MOST_CHUNKS_WAITING = 10_000
-BYTES_A_COMMIT = 4096
 MOST_UNCOMMITTED = 10_000  # readings of a journal that refuses, minutes to a day of them
 MOST_EVENTS_WAITING = 100
 TOTALS_WITHIN_S = 5.0
-FULL_WAIT_S = 2.0
-IDLE_S = 2.0
 PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
 TOLD_AGAIN_S = 600.0
 RESTARTS_TOLD = 3  # one after the other, without a packet whose power is right
@@ -116,7 +112,7 @@ class Bridge:
         self._events = events
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self.hearing = Hearing(settings, health)
-        self._chunks: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
+        self._chunks = ChunkQueue()
         keys = sensor_keys(settings.sensors)
         self._framers = {
             r.name: Framer(r.form, Keyring(keys, r.name, self._expected).open)
@@ -139,7 +135,7 @@ class Bridge:
                 identity = fingerprint(sensor.key.get_secret_value())
                 journal.commit([SensorState(slug, identity=identity)])
         health.ask("sensors", answer=self._report_sensors)
-        health.ask("journal", "queue", answer=self._chunks.qsize)
+        health.ask("journal", "queue", answer=lambda: len(self._chunks))
 
     def receive(self, chunk: Chunk) -> None:
         """Take a chunk from a receiver's thread; waits a little when thousands wait already.
@@ -147,9 +143,7 @@ class Bridge:
         If that does not help, the journal has been out of order for long: the chunk is lost,
         and counted.
         """
-        try:
-            self._chunks.put(chunk, timeout=FULL_WAIT_S)
-        except queue.Full:
+        if not self._chunks.put(chunk):
             self._health.count("receivers", chunk.receiver, "chunks_lost")
 
     def now(self) -> float:
@@ -159,10 +153,7 @@ class Bridge:
     def wake(self) -> None:
         """Let a waiting `serve` go on."""
         self._totals_loaded.set()
-        try:
-            self._chunks.put_nowait(None)
-        except queue.Full:
-            return  # then serve is not waiting
+        self._chunks.wake()
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Work through the chunks until `stopping` is set and none is left.
@@ -172,15 +163,15 @@ class Bridge:
         """
         self._totals_loaded.wait(TOTALS_WITHIN_S)
         self.process(())  # what the journal has refused before
-        if self._chunks.empty():
+        if not self._chunks:
             works()
-        while chunks := self._next_chunks(stopping):
+        while (chunks := self._chunks.take(stopping)) is not None:
             self.process(chunks)
-            if self._chunks.empty():  # otherwise who seems silent may wait there
+            if not self._chunks:  # otherwise who seems silent may wait there
                 self.hearing.look(self._journal.states())
             works()
 
-    def process(self, chunks: Iterable[Chunk | None]) -> None:
+    def process(self, chunks: Collection[Chunk]) -> None:
         """Take chunks on the whole journey, in one commit.
 
         Raises `ResourceAwayError` when the journal cannot be written; what was judged is kept,
@@ -247,37 +238,6 @@ class Bridge:
         load_totals(self._journal, self._sensors, known, seq, self._counted)
         self._totals_loaded.set()
         self._journal.ring()
-
-    def lift_total(self, slug: str, published: Energy) -> None:
-        """Lift a sensor's sums to what subscribers were told before, where they are lower."""
-
-        def lift(state: SensorState) -> SensorState:
-            energy = never_less(state.energy, published)
-            if energy.total_j > state.energy.total_j:
-                log.warning(
-                    "%s: the broker has been told of %.3f kWh; going on from there, not from %.3f",
-                    slug,
-                    energy.total_kwh,
-                    state.energy.total_kwh,
-                )
-            return replace(state, energy=energy)
-
-        self._journal.update(slug, lift)
-
-    def _next_chunks(self, stopping: threading.Event) -> list[Chunk | None]:
-        """Wait for a chunk and take what else is there; empty when stopping and nothing is."""
-        chunks: list[Chunk | None] = []
-        size = 0
-        if not stopping.is_set() or not self._chunks.empty():
-            try:
-                chunks.append(self._chunks.get(timeout=IDLE_S))
-            except queue.Empty:
-                chunks.append(None)
-        while size < BYTES_A_COMMIT and not self._chunks.empty():
-            chunk = self._chunks.get_nowait()
-            chunks.append(chunk)
-            size += len(chunk.content) if chunk else 0
-        return chunks
 
     def _expected(self, opened: Opened) -> Iterator[bytes]:
         """The paddings that would continue what is known under a key."""

@@ -5,7 +5,7 @@ the two part, the clock was set. What it had dated while nothing confirmed it is
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -49,16 +49,15 @@ class Dating:
         now_s = self._clocks.steady()
         return ahead_s + now_s if now_s - at_s < FOLLOWED_WITHIN_S else self._clocks.wall()
 
-    def dated(self, chunks: Iterable[Chunk | None], *, follow: bool) -> list[Chunk]:
+    def dated(self, chunks: Collection[Chunk], *, follow: bool) -> list[Chunk]:
         """Chunks with the time at which they were heard, whatever the clock showed then.
 
         Where it is not to be followed, the time of before goes on, as when the disk refuses.
         """
-        heard = [chunk for chunk in chunks if chunk]
-        if heard and follow:
+        if chunks and follow:
             with suppress(ResourceAwayError):
-                self._follow(max(heard, key=lambda chunk: chunk.monotonic_s))
-        return [self._dated(chunk) for chunk in heard]
+                self._follow(max(chunks, key=lambda chunk: chunk.monotonic_s))
+        return [self._dated(chunk) for chunk in chunks]
 
     def _dated(self, chunk: Chunk) -> Chunk:
         era = self._journal.era

@@ -1,4 +1,4 @@
-"""What the database knows of the sensors, joined with what the journal knows: no sum is less."""
+"""What database and broker know of the sensors, joined with the journal: no sum is less."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -58,6 +58,23 @@ def load_totals(
                 start_kwh,
                 began_kwh,
             )
+
+
+def lift_total(journal: Journal, slug: str, published: Energy) -> None:
+    """Lift a sensor's sums to what subscribers were told before, where they are lower."""
+
+    def lift(state: SensorState) -> SensorState:
+        energy = never_less(state.energy, published)
+        if energy.total_j > state.energy.total_j:
+            log.warning(
+                "%s: the broker has been told of %.3f kWh; going on from there, not from %.3f",
+                slug,
+                energy.total_kwh,
+                state.energy.total_kwh,
+            )
+        return replace(state, energy=energy)
+
+    journal.update(slug, lift)
 
 
 class GoingOn:

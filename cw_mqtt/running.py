@@ -23,6 +23,7 @@ from cw_mqtt.decode.packets import fingerprint
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.loading import lift_total
 from cw_mqtt.logs import set_up_logs
 from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.model import Event
@@ -174,7 +175,7 @@ def make_publisher(
         journal=journal,
         health=health,
         events=events,
-        lift_total=bridge.lift_total,
+        lift_total=partial(lift_total, journal),
         knows_totals=lambda: bridge.knows_totals,
         bridge_info=lambda: {
             "started": health.started,

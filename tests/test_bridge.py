@@ -12,6 +12,7 @@ from cw_mqtt import bridge
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.loading import lift_total
 from cw_mqtt.model import JOULES_PER_KWH, Chunk, Energy, Event, SensorState, Verdict
 from cw_mqtt.simulate.firmware import SensorFirmware
 from cw_mqtt.stages import Stage
@@ -142,7 +143,7 @@ def test_two_receivers_that_hear_the_same_packet_count_it_once(start):
     hall = chunks("timer_crosses_2_31")
     attic = [Chunk("attic", c.heard_ts + 0.1, c.monotonic_s + 0.1, c.content) for c in hall]
 
-    running.bridge.process(chunk for pair in zip(hall, attic, strict=True) for chunk in pair)
+    running.bridge.process([chunk for pair in zip(hall, attic, strict=True) for chunk in pair])
 
     assert [r.power_w for r in running.readings()] == [600, 601, 602, 603, 604, 605]
     assert running.state.verdicts[Verdict.DUPLICATE] == 6
@@ -370,7 +371,7 @@ def test_what_the_database_knows_less_of_changes_nothing(start):
 def test_a_total_is_raised_to_what_subscribers_last_saw(start, caplog):
     running = start().loaded()
 
-    running.bridge.lift_total("main", Energy(total_j=12.5 * JOULES_PER_KWH, cost=3.0))
+    lift_total(running.journal, "main", Energy(total_j=12.5 * JOULES_PER_KWH, cost=3.0))
 
     assert running.state.energy.total_kwh == 12.5
     assert running.state.energy.cost == 3
@@ -380,7 +381,7 @@ def test_a_total_is_raised_to_what_subscribers_last_saw(start, caplog):
 def test_a_lower_retained_total_changes_nothing(start):
     running = start(sensors=[{**SENSOR, "start_kwh": 20}]).loaded()
 
-    running.bridge.lift_total("main", Energy(total_j=12.5 * JOULES_PER_KWH))
+    lift_total(running.journal, "main", Energy(total_j=12.5 * JOULES_PER_KWH))
 
     assert running.state.energy.total_kwh == 20
 
