@@ -1,4 +1,4 @@
-"""config.yaml is watched: a saved file is checked whole, then taken up or refused."""
+"""config.yaml is watched, and each file it names: what is saved is checked whole, then taken up."""
 
 import logging
 import threading
@@ -22,13 +22,15 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 
 Stamp = tuple[int, int, int] | None
+Stamps = dict[Path, Stamp]
 
 
 class SettingsWatch:
     """Has the bridge begin anew when config.yaml has changed and is right (a `stages.Service`).
 
-    `tell` takes what happened, `begin_anew` the settings to go on with. While a changed file is
-    wrong, the stage waits, and its reason has every mistake. It outlives the stages that it ends.
+    The files of secrets count like it, and those of `mqtt.tls`. `tell` takes what happened,
+    `begin_anew` the settings to go on with. While a changed file is wrong, the stage waits, and
+    its reason has every mistake. It outlives the stages that it ends.
     """
 
     name = "settings"
@@ -46,9 +48,11 @@ class SettingsWatch:
         self._settings = settings
         self._tell = tell
         self._begin_anew = begin_anew
-        self._taken: Stamp = None  # the file may have changed since these settings were read
-        self._seen: Stamp = None
-        self._told: Stamp = None
+        self._files = files_of(settings)
+        self._taken: Stamps = {}  # a file may have changed since these settings were read
+        self._seen: Stamps = {}
+        self._told: Stamps = {}
+        self._used: Stamps = {}
         self._problem = ""
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
@@ -66,7 +70,7 @@ class SettingsWatch:
 
     def reload(self) -> None:
         """Take the file up as if it had just been saved."""
-        self._taken = None
+        self._taken = {}
 
     def refuse(self, before: Settings, error: BridgeError) -> None:
         """Go on with the settings before: what was to begin could not, until the file changes."""
@@ -74,7 +78,7 @@ class SettingsWatch:
         self._tell(Event("config_refused", time.time(), text=str(error)))
 
     def _look(self) -> None:
-        now = stamp(self._path)
+        now = self._stamps()
         if now == self._taken:
             if self._problem:
                 raise ResourceAwayError(self._problem)
@@ -85,14 +89,32 @@ class SettingsWatch:
         try:
             new = self._checked()
         except BridgeError as error:
-            self._say("config_refused", now, str(error))
+            if isinstance(error, SettingsError):
+                self._files |= set(map(Path, error.files))
+            self._say("config_refused", self._stamps(), str(error))
             raise ResourceAwayError(refusal(error)) from error
-        changed = ", ".join(sorted(differences(self._settings, new)))
-        self._taken, self._problem, self._settings = now, "", new
+        names = differences(self._settings, new) | self._renewed(new, now)
+        changed = ", ".join(sorted(names))
+        self._files = files_of(new)
+        # a file that is named now for the first time may have changed since it was read
+        self._taken = now if self._files <= now.keys() else {}
+        self._problem, self._settings = "", new
         if changed:
             log.info("%s: taking up %s", self._path, changed)
             self._say("config_reloaded", now, changed)
             self._begin_anew(new)
+
+    def _stamps(self) -> Stamps:
+        return {path: stamp(path) for path in (self._path, *self._files)}
+
+    def _renewed(self, new: Settings, now: Stamps) -> set[str]:
+        """The files of `mqtt.tls` that are others under their old names."""
+        before, self._used = self._used, now
+        return {
+            name
+            for name, path in tls_files(new).items()
+            if path in before and path in now and before[path] != now[path]
+        }
 
     def _checked(self) -> Settings:
         """The settings in the file, as far as can be told able to run."""
@@ -101,7 +123,7 @@ class SettingsWatch:
             Journal(settings.data_dir).close()
         return settings
 
-    def _say(self, kind: str, now: Stamp, text: str) -> None:
+    def _say(self, kind: str, now: Stamps, text: str) -> None:
         """Tell it once for each time that the file was saved."""
         if self._told != now:
             self._told = now
@@ -113,6 +135,18 @@ def refusal(error: BridgeError) -> str:
     if isinstance(error, SettingsError):
         return format_mistakes(error, "the old settings go on")
     return f"{error}; the old settings go on"
+
+
+def files_of(settings: Settings) -> set[Path]:
+    """Where all that these settings mean is written, config.yaml too."""
+    return {*settings.files, *tls_files(settings).values()}
+
+
+def tls_files(settings: Settings) -> dict[str, Path]:
+    """The files of `mqtt.tls` by the names of their settings; the web looks after its own."""
+    tls = settings.mqtt.tls if settings.mqtt else None
+    files = {"ca": tls.ca, "cert": tls.cert, "key": tls.key} if tls else {}
+    return {f"mqtt.tls.{name}": path for name, path in files.items() if path}
 
 
 def stamp(path: Path) -> Stamp:

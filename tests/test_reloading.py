@@ -27,6 +27,16 @@ from tests.waiting import wait_until
 LOOK_EVERY_S = 0.01
 BEGINNINGS = 8
 SIMULATED = {"receivers": [{"name": "hall", "port": "simulated:"}]}
+WITH_FILES = """
+timezone: Europe/Paris
+receivers: [{name: hall, port: 'simulated:'}]
+sensors: [{slug: main, name: Main, key: 00112233445566778899aabbccddeeff}]
+mqtt:
+  host: localhost
+  username: cw
+  tls: {ca: ca.pem}
+  password: !file password
+"""
 OTHER_KEY = "ffeeddccbbaa99887766554433221100"
 
 
@@ -47,8 +57,13 @@ class Watched:
 
     def look(self) -> None:
         """Serve for as long as a file has to stand still, and longer."""
-        threading.Timer(50 * LOOK_EVERY_S, self.stopping.set).start()
-        self.watch.serve(self.stopping, lambda: None)
+        self.stopping.clear()
+        timer = threading.Timer(50 * LOOK_EVERY_S, self.stopping.set)
+        timer.start()
+        try:
+            self.watch.serve(self.stopping, lambda: None)
+        finally:
+            timer.cancel()
 
     def _take(self, settings: Settings) -> None:
         self.taken.append(settings)
@@ -95,6 +110,45 @@ def test_a_refusal_is_told_once_and_a_mended_file_is_taken_up(watched: Watched) 
     assert [event.type for event in watched.events] == ["config_refused", "config_reloaded"]
 
 
+@pytest.fixture
+def with_files(watched: Watched) -> Watched:
+    """One whose config.yaml names a file with a password and one with certificates."""
+    for name in ("password", "ca.pem"):
+        (watched.path.parent / name).write_text("old")
+    watched.path.write_text(WITH_FILES)
+    watched.look()
+    watched.look()  # what it names for the first time is looked at twice
+    return watched
+
+
+@pytest.mark.parametrize(
+    ("file", "setting"), [("password", "mqtt.password"), ("ca.pem", "mqtt.tls.ca")]
+)
+def test_another_file_with_a_secret_or_certificate_is_taken_up(
+    with_files: Watched, file: str, setting: str
+) -> None:
+    (with_files.path.parent / file).write_text("another")
+
+    with_files.look()
+
+    assert len(with_files.taken) == 2
+    assert with_files.events[-1].type == "config_reloaded"
+    assert with_files.events[-1].text == setting
+
+
+def test_a_missing_file_is_told_once_and_taken_up_when_it_is_there(with_files: Watched) -> None:
+    with_files.path.write_text(WITH_FILES.replace("password\n", "password2\n"))
+    for _again in range(2):
+        with pytest.raises(ResourceAwayError, match="no such file"):
+            with_files.look()
+
+    (with_files.path.parent / "password2").write_text("new")
+    with_files.look()
+
+    kinds = [event.type for event in with_files.events]
+    assert kinds == ["config_reloaded", "config_refused", "config_reloaded"]
+
+
 def test_a_file_that_says_the_same_changes_nothing(watched: Watched) -> None:
     watched.path.write_text(watched.path.read_text() + "\n")
 
@@ -119,7 +173,6 @@ def test_what_could_not_begin_is_told_until_the_file_changes(watched: Watched) -
     watched.look()
 
     watched.watch.refuse(before, ResourceAwayError("the disk is full"))
-    watched.stopping.clear()
     with pytest.raises(ResourceAwayError, match="the disk is full; the old settings go on"):
         watched.look()
     watched.save(timezone="Asia/Tokyo")
