@@ -51,7 +51,7 @@ bench-full: $(READY_TO_TEST) ## measure years of history (an hour, and 40 GB in 
 	$(BIN)/python -m tests.bench_history postgresql 1 3
 	$(BIN)/python -m tests.bench_history postgresql 10 3
 
-torture: $(READY_TO_TEST) ## attack sensors, simulate a year, run all tests at full length (hours)
+torture: $(READY_TO_TEST) ## attack sensors and the web, simulate a year, run all tests at full length (hours)
 	$(BIN)/python -m tests.torture
 	CW_MQTT_TORTURE=1 $(PYTEST) --timeout=7200
 

@@ -18,9 +18,9 @@ from cw_mqtt.web.passwords import (
     LONGEST_PASSWORD,
     NOBODYS_HASH,
     fits,
+    give_memory_back,
     hash_password,
     is_old,
-    map_large_blocks,
 )
 from cw_mqtt.web.throttle import Throttle, network_of
 from cw_mqtt.web.turns import Turns
@@ -85,7 +85,7 @@ class Logins:
         monotonic: Callable[[], float] = time.monotonic,
         count: Callable[[str], None] = lambda what: None,
     ) -> None:
-        map_large_blocks()
+        give_memory_back()
         self._accounts = accounts
         self._monotonic = monotonic
         self._count = count

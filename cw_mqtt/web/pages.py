@@ -158,12 +158,11 @@ def with_our_errors(answer: Callable[[], Body]) -> Body:
         return stopped_at_the_gate(error)
     except TooManyGuessesError as error:
         raise TryLaterError(429, str(error), error.pause_s) from error
-    except BusyError as error:
-        raise TryLaterError(503, str(error)) from error
     except RefusedError as error:
-        raise cherrypy.HTTPError(error.status, str(error)) from error
-    except ResourceAwayError as error:
-        raise cherrypy.HTTPError(503, str(error)) from error
+        kind = TryLaterError if error.status == 503 else cherrypy.HTTPError
+        raise kind(error.status, str(error)) from error
+    except (BusyError, ResourceAwayError) as error:
+        raise TryLaterError(503, str(error)) from error
 
 
 def stopped_at_the_gate(error: NotLetInError) -> bytes:

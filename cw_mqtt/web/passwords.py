@@ -24,7 +24,7 @@ NOBODYS_HASH = f"$argon2id$v=19$m={19 * 1024},t=2,p=1${'A' * 22}${'A' * 43}"
 # The old base's: a salt, the same for all, that was never mixed in; then SHA-256.
 OLD_HASH = re.compile(r"[0-9a-f]{64}\Z")
 
-M_MMAP_THRESHOLD = -3  # <malloc.h>
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # <malloc.h>
 LARGE_BLOCK_BYTES = 1024 * 1024
 
 
@@ -75,11 +75,14 @@ def old_digest(password: str) -> str:
     return hashlib.sha256(misread.encode()).hexdigest()
 
 
-def map_large_blocks() -> None:
-    """Have the memory of each check given back to the system.
+def give_memory_back() -> None:
+    """Have the memory of each check and of each long list given back to the system.
 
     glibc keeps freed blocks of this size, one for each thread: 80 MB more after five logins
-    (mallopt(3), "dynamic mmap threshold"). C libraries without `mallopt` do not.
+    (mallopt(3), "dynamic mmap threshold"); and smaller ones in an arena of each thread. C libraries
+    without `mallopt` do not.
     """
     with suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt(M_ARENA_MAX, 1)

@@ -136,6 +136,7 @@ def test_a_login_while_the_database_is_away_is_503_and_tells_a_stranger_nothing(
 
     assert answer.status == 503
     assert "The database is unavailable" in answer.text
+    assert answer.headers["Retry-After"] == "1"
     assert "127.0.0.1" not in answer.text
 
 
