@@ -5,7 +5,7 @@ the two part, the clock was set. What it had dated while nothing confirmed it is
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -49,15 +49,16 @@ class Dating:
         now_s = self._clocks.steady()
         return ahead_s + now_s if now_s - at_s < FOLLOWED_WITHIN_S else self._clocks.wall()
 
-    def dated(self, chunks: Collection[Chunk], *, follow: bool) -> list[Chunk]:
+    def dated(self, chunks: Iterable[Chunk], *, follow: bool) -> list[Chunk]:
         """Chunks with the time at which they were heard, whatever the clock showed then.
 
         Where it is not to be followed, the time of before goes on, as when the disk refuses.
         """
-        if chunks and follow:
+        heard = list(chunks)
+        if heard and follow:
             with suppress(ResourceAwayError):
-                self._follow(max(chunks, key=lambda chunk: chunk.monotonic_s))
-        return [self._dated(chunk) for chunk in chunks]
+                self._follow(max(heard, key=lambda chunk: chunk.monotonic_s))
+        return [self._dated(chunk) for chunk in heard]
 
     def _dated(self, chunk: Chunk) -> Chunk:
         era = self._journal.era

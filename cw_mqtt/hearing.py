@@ -1,6 +1,7 @@
 """Who should be heard and is not: silent sensors, receivers that hear nothing of use."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from cw_mqtt.clock import steady_s
 from cw_mqtt.condition import Condition
@@ -9,6 +10,7 @@ from cw_mqtt.health import Health
 from cw_mqtt.model import Chunk, SensorState, iso_utc, timeout_s
 
 FEW_FRAMES = 10
+RESTARTS_TOLD = 3  # one after the other, without a packet whose power is right
 REPEAT_S = 5.0  # the sensor tries 16 times within 79 ms
 LATE_S = 120.0  # what a network may hold back: a connection that breaks is given up by then
 
@@ -94,3 +96,20 @@ class Hearing:
             condition = self._wrong[name] = Condition(name, self._health, 0.0, self._steady)
         if condition.is_right:
             condition.wrong(reason)
+
+
+def report_sensor(state: SensorState, held: int, now_ts: float) -> dict[str, Any]:
+    """What `/health` says of a sensor: no power, no energy, no key."""
+    chain, seen_ts = state.chain, state.seen_ts
+    return {
+        "last_seen": iso_utc(seen_ts) if seen_ts else None,
+        "last_seen_s_ago": round(now_ts - seen_ts, 1) if seen_ts else None,
+        "interval_s": round(chain.interval_s, 3) if chain.interval_s else None,
+        "loss": round(chain.loss, 4),
+        "restarts": chain.restarts,
+        "held": held,
+        "keeps_restarting": chain.unsettled >= RESTARTS_TOLD,
+        "key": "previous" if state.previous_key else "current",
+        "total_loaded": state.energy.loaded,
+        "heard": {str(verdict): count for verdict, count in state.verdicts.items()},
+    }

@@ -1,4 +1,4 @@
-"""Sensor keys: fingerprints, which may be shown, and what a new key is written into.
+"""Sensor keys: of the settings, as they may be shown, and what a new key is written into.
 
 Pure: a new key's randomness comes in as an argument.
 """
@@ -6,8 +6,10 @@ Pure: a new key's randomness comes in as an argument.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.decode.packets import SensorKey, fingerprint
 from cw_mqtt.errors import UsageError
+from cw_mqtt.model import Form
 
 NUMBERS_A_LINE = 8
 
@@ -26,6 +28,22 @@ class Fingerprint:
         previous = ", a previous key" if self.previous else ""
         example = ", the published example key" if self.example else ""
         return f"{self.sensor}: key {self.fingerprint}{previous}{example}"
+
+
+def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:
+    """Every key under which a sensor is accepted."""
+    return [
+        SensorKey(
+            sensor.slug,
+            key.get_secret_value(),
+            sensor.max_power_w,
+            frozenset(sensor.receivers) if sensor.receivers else None,
+            None if sensor.format == "auto" else Form(sensor.format),
+            previous=key is not sensor.key,
+        )
+        for sensor in sensors
+        for key in (sensor.key, *sensor.previous_keys)
+    ]
 
 
 def fingerprints(keys: Iterable[SensorKey], example_key: bytes) -> Iterator[Fingerprint]:

@@ -85,6 +85,9 @@ class Verdict(StrEnum):
         return self in (Verdict.VERIFIED, Verdict.CONFIRMED)
 
 
+PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a sensor said at one moment, calibrated, with the verdict on it.

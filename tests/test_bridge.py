@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from cw_mqtt import bridge
+from cw_mqtt import bridge, judging
 from cw_mqtt.bridge import Bridge
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.errors import ResourceAwayError
@@ -143,7 +143,7 @@ def test_two_receivers_that_hear_the_same_packet_count_it_once(start):
     hall = chunks("timer_crosses_2_31")
     attic = [Chunk("attic", c.heard_ts + 0.1, c.monotonic_s + 0.1, c.content) for c in hall]
 
-    running.bridge.process([chunk for pair in zip(hall, attic, strict=True) for chunk in pair])
+    running.bridge.process(chunk for pair in zip(hall, attic, strict=True) for chunk in pair)
 
     assert [r.power_w for r in running.readings()] == [600, 601, 602, 603, 604, 605]
     assert running.state.verdicts[Verdict.DUPLICATE] == 6
@@ -177,7 +177,7 @@ def refusing(journal, error=None):
 
 def test_what_could_not_be_committed_goes_with_the_next_and_is_judged_once(start, monkeypatch):
     running, judged = start().loaded(), []
-    monkeypatch.setattr(bridge, "judge", lambda *args: judged.append(args) or judge(*args))
+    monkeypatch.setattr(judging, "judge", lambda *args: judged.append(args) or judge(*args))
 
     with refusing(running.journal):
         for chunk in chunks()[:12]:
@@ -192,7 +192,7 @@ def test_what_could_not_be_committed_goes_with_the_next_and_is_judged_once(start
 
 def test_a_full_disk_costs_nothing_once_there_is_room_again(start, monkeypatch):
     full, roomy, judged = start("full").loaded(), start("roomy").loaded(), []
-    monkeypatch.setattr(bridge, "judge", lambda *args: judged.append(args) or judge(*args))
+    monkeypatch.setattr(judging, "judge", lambda *args: judged.append(args) or judge(*args))
     sent = [chunk for day in range(5) for chunk in renewed(KEY, day * 86400, day)]
     connection = full.journal._file._connection
     connection.execute("PRAGMA max_page_count = 1")  # no more pages than there are
@@ -247,7 +247,7 @@ def test_nobody_waits_for_the_judging_of_a_backlog(start, monkeypatch):
         reader.join(10)
         return judge(*args)
 
-    monkeypatch.setattr(bridge, "judge", judge_slowly)
+    monkeypatch.setattr(judging, "judge", judge_slowly)
     running.bridge.process(chunks())
 
     assert not reader.is_alive()

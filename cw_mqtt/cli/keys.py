@@ -53,8 +53,7 @@ def key_generate(slug: str, output: Path | None) -> None:
 @click.pass_obj
 def key_fingerprint(config: Path | None, *, as_json: bool) -> None:
     """Show the fingerprint of each configured key, to compare it with the one in a sketch."""
-    from cw_mqtt.bridge import sensor_keys
-    from cw_mqtt.keys import fingerprints
+    from cw_mqtt.keys import fingerprints, sensor_keys
 
     settings, _ = load(config)
     shown = list(fingerprints(sensor_keys(settings.sensors), EXAMPLE_KEY))

@@ -25,8 +25,7 @@ def decode_command(config: Path | None, payloads: tuple[str, ...], *, as_json: b
 
     HEX is a packet as the receiver hands it over: 32 hex digits, with or without spaces.
     """
-    from cw_mqtt.bridge import sensor_keys
-    from cw_mqtt.keys import refuse_keys
+    from cw_mqtt.keys import refuse_keys, sensor_keys
     from cw_mqtt.tools.analyze.explain import explain_payload
 
     settings, _ = load(config)
@@ -69,7 +68,7 @@ def analyze_command(
 
     Exit code 0: a configured sensor is certainly well; 1: it is not, or that cannot be told yet.
     """
-    from cw_mqtt.bridge import sensor_keys
+    from cw_mqtt.keys import sensor_keys
     from cw_mqtt.tools.analyze.analysis import analyze
     from cw_mqtt.tools.analyze.findings import explain
     from cw_mqtt.tools.analyze.report import as_json as report_json

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cw_mqtt.health import StageHealth
-from cw_mqtt.model import Event, Verdict
+from cw_mqtt.model import PROVEN, Event
 from cw_mqtt.publish.topics import word
 
 RATE_OVER_S = 30.0
 RECEIVER = "receiver "  # begins the names of their stages
-PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
 
 
 class Vitals:

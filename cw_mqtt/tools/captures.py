@@ -97,7 +97,7 @@ def replay(settings: Settings, capture: Path) -> tuple[list[Reading], dict[str, 
         closing(Journal(Path(folder), durable=False)) as journal,
     ):
         bridge = Bridge(settings, journal, health, deque(maxlen=0))
-        bridge.process([replace(chunk, receiver=receiver) for chunk in chunks])
+        bridge.process(replace(chunk, receiver=receiver) for chunk in chunks)
         readings = [entry.reading for entry in journal.readings_after(0, len(chunks) * 256)]
         report = health.report()
     heard = report.get("receivers", {}).get(receiver, {})

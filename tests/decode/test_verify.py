@@ -6,11 +6,9 @@ from Crypto.Cipher import AES
 
 from cw_mqtt.decode.packets import V1_1_TAG, SensorKey, read_plain
 from cw_mqtt.decode.verify import judge
-from cw_mqtt.model import Chain, Form, Heard, Kept, Packet, Verdict
+from cw_mqtt.model import PROVEN, Chain, Form, Heard, Kept, Packet, Verdict
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, START_TS, heard
-
-PROVEN = (Verdict.VERIFIED, Verdict.CONFIRMED, Verdict.SETTLING)
 
 
 class Judge:

@@ -19,6 +19,7 @@ from cw_mqtt.bridge import Bridge
 from cw_mqtt.clock import Clocks
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
+from cw_mqtt.loading import lift_total
 from cw_mqtt.measure.energy import carry
 from cw_mqtt.model import JOULES_PER_KWH, Chunk, SensorState
 from cw_mqtt.publish.telling import Telling
@@ -91,7 +92,7 @@ class Walk(Home):
 
         def join(state: SensorState) -> None:
             if published := retained.total(self.journal.installation, state):
-                self._bridge.lift_total(state.sensor, published)
+                lift_total(self.journal, state.sensor, published)
 
         telling.join_totals(join)
         for message in [*telling.everything(), *telling.due()]:

@@ -13,10 +13,9 @@ from typing import Literal
 import click
 
 from cw_mqtt.acquire.capture import read_capture
-from cw_mqtt.bridge import sensor_keys
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
-from cw_mqtt.keys import refuse_keys
+from cw_mqtt.keys import refuse_keys, sensor_keys
 from cw_mqtt.logs import set_up_logs
 from cw_mqtt.model import BLOCK_SIZE, Chunk
 from cw_mqtt.tools.captures import listening, receiver_named, receiver_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cw_mqtt.bridge import sensor_keys
+from cw_mqtt.keys import sensor_keys
 from cw_mqtt.tools.analyze.explain import explain_payload
 from tests.packets import KEY, OTHER_KEY, RECORDED, STREAMS, payloads
 from tests.settings import SENSOR, settings
