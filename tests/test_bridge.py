@@ -576,3 +576,26 @@ def test_on_a_full_disk_the_bridge_never_works_until_what_waits_is_written(
     assert caplog.text.count("disk is full") == 1
     stage.ask_to_stop()
     assert stage.join(DEADLINE_S)
+
+
+def test_of_a_hundred_sensors_no_packet_goes_to_a_wrong_one(start, tmp_path):
+    sensors = [
+        {"slug": f"s{n}", "name": f"Sensor {n}", "key": Random(n).randbytes(16).hex()}
+        for n in range(100)
+    ]
+    running = start(sensors=[SENSOR, *sensors]).loaded()
+    sent = [chunk for n, chunk in enumerate(isolated(1500)) if n % 3]  # pairs, then one lost
+
+    running.bridge.process(sent)
+
+    entries = running.journal.readings_after(0, 10_000)
+    assert {entry.reading.sensor for entry in entries} == {"main"}
+    assert len(entries) == len(sent)
+
+
+def isolated(count):
+    """Packets of a sensor that has been running for long."""
+    firmware = SensorFirmware(bytes.fromhex(SENSOR["key"]), Random(1), 5_000_000, b"before")
+    for n in range(count):
+        ts = times()[0] + n * 8.2
+        yield Chunk("hall", ts, ts, firmware.measure(500 + n % 100))

@@ -1,6 +1,6 @@
-"""`make torture`: the whole table of losses and attacks, ten million forged blocks, and a year.
+"""`make torture`: tables of losses, attacks and lives, ten million forged blocks, and a year.
 
-python -m tests.torture [table] [fuzz] [year]
+python -m tests.torture [table] [lives] [fuzz] [year]
 """
 
 import logging
@@ -17,14 +17,18 @@ from typing import TypeVar
 
 import click
 
+from cw_mqtt.simulate.firmware import SensorFirmware, TaggedFirmware
 from tests.packets import KEY
+from tests.settings import SENSOR
 from tests.simulation.energy import simulate
 from tests.simulation.house import FORGED_AT_ONCE, Listener, Scene, fuzzed, on_the_air, sensor
+from tests.simulation.lives import DELIVERIES, FORMS, LIVES, air, delivered
 from tests.simulation.scoring import Score, accepted_by_2014_rule, accepted_readings, score
 
 LOSSES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 PROMISED = {0.0: 0.999, 0.01: 0.999, 0.02: 0.999, 0.1: 0.985}
 SEEDS = (1, 2, 3)
+LIFE_LOSSES = (0.0, 0.05, 0.2)
 SIGNALS_A_RUN = 20_000  # between two restarts of the bridge
 FORGED = 10_000_000
 FORGED_A_ROUND = 200_000
@@ -122,6 +126,57 @@ def told(scene: Scene, outcomes: list[Outcome]) -> bool:
     return kept
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What happens to sensors, by name, with how much loss."""
+
+    name: str
+    form: type[SensorFirmware]
+    loss: float
+    seed: int
+
+
+def live(trial: Trial) -> Score:
+    """Hear sensors in a life, or as a network delivers them; all of ours together."""
+    logging.disable(logging.WARNING)
+    make = air if trial.name in LIVES else delivered
+    signals = make(trial.name, trial.form, trial.loss, trial.seed)
+    slugs = sorted({signal.sender for signal in signals} & {"main", "attic"}, reverse=True)
+    sensors = [{**SENSOR, "slug": slug, "name": slug} for slug in slugs]
+    with tempfile.TemporaryDirectory() as folder:
+        listener = Listener(Path(folder), sensors=sensors)
+        heard = listener.hear(signals)
+        scores = [score(heard, accepted_readings(listener.counting(s)), s) for s in slugs]
+        listener.close()
+    return sum(scores[1:], scores[0])
+
+
+def lives() -> bool:
+    """Show what is accepted in the lives of sensors; whether no packet went to another's name."""
+    trials = [
+        Trial(name, form, loss, seed)
+        for name in (*LIVES, *DELIVERIES)
+        for form in FORMS
+        for loss in LIFE_LOSSES
+        for seed in SEEDS
+    ]
+    results: dict[Trial, list[Score]] = defaultdict(list)
+    scores = in_parallel("lives of sensors", live, trials)
+    for trial, result in zip(trials, scores, strict=True):
+        results[replace(trial, seed=0)].append(result)
+    click.echo("  loss  form    provable  accepted  of others")
+    kept = True
+    for trial, each in results.items():
+        total = sum(each[1:], each[0])
+        form = "v1.1" if trial.form is TaggedFirmware else "v1"
+        kept &= total.accepted >= 0.998 * total.provable and not total.deceived
+        click.echo(
+            f"{trial.loss:6.0%}  {form:6}  {total.provable:8}  "
+            f"{total.accepted / total.provable:8.3%}  {total.deceived:9}  {trial.name}"
+        )
+    return kept
+
+
 def forged_blocks() -> bool:
     """Send ten million random and mutated blocks; whether none was accepted and nobody muted."""
     rounds = range(1, FORGED // FORGED_A_ROUND + 1)
@@ -150,7 +205,12 @@ def year() -> bool:
 
 def main() -> None:
     """Run what is named, or all; ends with 1 when a promise was broken."""
-    runs: dict[str, Callable[[], bool]] = {"table": table, "fuzz": forged_blocks, "year": year}
+    runs: dict[str, Callable[[], bool]] = {
+        "table": table,
+        "lives": lives,
+        "fuzz": forged_blocks,
+        "year": year,
+    }
     kept = [runs[name]() for name in sys.argv[1:] or runs]
     sys.exit(not all(kept))
 

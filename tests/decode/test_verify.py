@@ -3,6 +3,8 @@ from random import Random
 
 import pytest
 from Crypto.Cipher import AES
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cw_mqtt.decode.packets import V1_1_TAG, SensorKey, read_plain
 from cw_mqtt.decode.verify import judge
@@ -311,3 +313,63 @@ def test_the_next_packet_is_verified_at_once_however_late_it_comes():
     rulings = court.hear(later(packets[4:], 3600))
 
     assert [r.verdict for r in rulings] == [Verdict.VERIFIED] * 2
+
+
+forged = st.builds(
+    Packet,
+    st.integers(0, 36_000),
+    st.just(240),
+    st.integers(1500, 6500),
+    st.integers(0, 2**32 - 1),
+    st.binary(min_size=6, max_size=6),
+    st.binary(min_size=16, max_size=16),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(forged, st.floats(0, 7.9)), max_size=30), st.booleans())
+def test_no_forged_packet_changes_what_is_trusted(shots, copied):
+    mine = list(made(5_000_000, 12, START_TS))
+    court = Judge()
+    court.hear(mine[:10])
+    trusted = court.chain
+    tail = mine[10][0].tail if copied else b""
+
+    rulings = court.hear(
+        (replace(packet, payload=packet.payload[: 16 - len(tail)] + tail), mine[9][1] + after_s)
+        for packet, after_s in shots
+    )
+
+    assert court.chain == trusted
+    assert accepted(rulings) == []
+    assert accepted(court.hear(mine[10:])) == [510, 511]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(100_000_000, 2**32 - 100_000),
+    st.floats(0, 8),
+    st.lists(st.booleans(), min_size=40, max_size=40),
+)
+def test_no_strangers_packet_changes_what_is_trusted(timer_ms, phase_s, lost):
+    mine, start_ts = list(made(5_000_000, 20, START_TS)), START_TS + 20 * 8 + phase_s
+    strangers = list(made(timer_ms, 40, start_ts, seed=7))
+    court = Judge()
+    court.hear(mine)
+    trusted = court.chain
+
+    rulings = court.hear(pair for pair, is_lost in zip(strangers, lost, strict=True) if not is_lost)
+
+    assert replace(court.chain, restarts=0, unsettled=0) == trusted
+    assert accepted(rulings) == []
+
+
+@pytest.mark.parametrize("sensors", [1, 100])
+def test_what_is_kept_under_a_key_is_bounded(sensors):
+    court = Judge(*(f"s{n}" for n in range(sensors)))
+    random = Random(1)
+    for n in range(300):
+        court.hear(made(random.randrange(2**32), 2, START_TS + n * 20, seed=n))
+
+    assert len(court.kept.strangers) == 8
+    assert len(court.kept.held) <= 8
