@@ -80,8 +80,9 @@ class _Case:
         self._now_ts = newest.heard_ts
         self._before = chains
         self._host = next(iter(chains))
-        self._chains: dict[Sender, Chain] = dict(enumerate(kept.strangers))
+        self._chains: dict[Sender, Chain] = {}  # the sensors first: an end can be copied
         self._chains.update(chains.items())
+        self._chains.update(enumerate(kept.strangers))
         self._held = list(kept.held)
         self._rulings: list[Ruling] = []
         self._restarted: str | None = None
@@ -89,11 +90,7 @@ class _Case:
     def judgement(self) -> Judgement:
         strangers = [chain for sender, chain in self._chains.items() if isinstance(sender, int)]
         strangers.sort(key=last_ts)
-        changed = {
-            sensor: self._chains[sensor]
-            for sensor, chain in self._before.items()
-            if self._chains[sensor] is not chain
-        }
+        changed = {s: self._chains[s] for s, c in self._before.items() if self._chains[s] is not c}
         kept = Kept(tuple(self._held), tuple(strangers[-MOST_STRANGERS:]))
         return Judgement(changed, kept, tuple(self._rulings), self._restarted)
 
@@ -106,15 +103,22 @@ class _Case:
             run = [first, newest]
             self._held.remove(first)
         else:
-            self._give_up(newest)
-            self._held.append(newest)
-            self._rulings.append(Ruling(self._host, newest, Verdict.HELD))
+            self._hold(newest)
             return
         while after := next((held for held in self._held if continues(held, run[-1])), None):
             run.append(after)  # they were heard in another order
             self._held.remove(after)
         self._give_up(newest)
         self._follow(self._nearest(run[0]) if sender is None else sender, run, newest)
+
+    def _hold(self, newest: Heard) -> None:
+        self._give_up(newest)
+        first = next((held for held in self._held if is_first(held)), None)
+        if first and is_first(newest):  # two boots, and of the one before only this was heard
+            self._held.remove(first)
+            self._follow(None, [first], newest)
+        self._held.append(newest)
+        self._rulings.append(Ruling(self._host, newest, Verdict.HELD))
 
     def _give_up(self, newest: Heard) -> None:
         """Give up what has waited for too long, and beyond a few the oldest."""
@@ -132,10 +136,10 @@ class _Case:
         """
         near = []
         for sender, chain in self._chains.items():
-            far = distance(chain, first, self._now_ts)
-            if far is None or (isinstance(sender, int) and self._is_faint(chain)):
-                continue
-            near.append((far * (STRANGER_FARTHER if isinstance(sender, int) else 1), sender))
+            ours, far = isinstance(sender, str), distance(chain, first, self._now_ts)
+            is_recent = self._now_ts - last_ts(chain) <= PATIENCE_S
+            if far is not None and (ours or is_recent or is_steady(chain)):
+                near.append((far if ours else STRANGER_FARTHER * far, sender))
         return min(near, key=lambda each: each[0], default=(0.0, None))[1]
 
     def _follow(self, sender: Sender | None, run: list[Heard], newest: Heard) -> None:
@@ -177,12 +181,7 @@ class _Case:
         settling = old.newest and chain.newest and is_settling(chain, chain.newest)
         if isinstance(owner, int):
             if not settling:  # a stranger has restarted
-                self._chains[owner] = replace(
-                    chain,
-                    since_ts=old.since_ts,
-                    steps_ms=old.steps_ms,
-                    intervals_s=old.intervals_s,
-                )
+                self._chains[owner] = replace(old, newest=chain.newest, wrapped=chain.wrapped)
                 del self._chains[number]
             return None
         restarted = old.newest and chain.newest and not may_go_on(old, chain.newest, self._now_ts)
@@ -233,10 +232,6 @@ class _Case:
         possible = recent or unheard or sensors
         return max(possible, key=lambda each: each[0])[1] if possible else None
 
-    def _is_faint(self, chain: Chain) -> bool:
-        """Whether too little is known of a stranger to be recognised after a long silence."""
-        return self._now_ts - last_ts(chain) > PATIENCE_S and not is_steady(chain)
-
     def _is_young(self, chain: Chain) -> bool:
         """Whether it is still open whose a chain is."""
         return len(chain.steps_ms) < ENOUGH or self._now_ts - chain.since_ts <= PATIENCE_S
@@ -249,6 +244,11 @@ def continues(newest: Heard, before: Heard | None) -> bool:
         and newest.packet.form is Form.V1
         and newest.packet.padding == before.packet.tail
     )
+
+
+def is_first(heard: Heard) -> bool:
+    """Whether a packet is the first of a boot, which continues none."""
+    return heard.packet.padding == NO_PADDING
 
 
 def proves(newest: Heard, held: Heard) -> bool:
@@ -303,7 +303,7 @@ def is_steady(chain: Chain) -> bool:
 def may_go_on(chain: Chain, heard: Heard, now_ts: float) -> bool:
     """Whether a chain's timer can have risen so far: whatever was learned of step and period."""
     before = chain.newest
-    if before is None or heard.packet.padding == NO_PADDING:  # a boot's first follows none
+    if before is None or is_first(heard):
         return False
     most = most_ms(heard.heard_ts - before.heard_ts + chain.lag_s, now_ts, before)
     return 0 < risen_ms(before, heard) <= most

@@ -6,7 +6,7 @@ import pytest
 
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.settings import SENSOR
-from tests.simulation.lives import DELIVERIES, FORMS, LIVES, air, delivered
+from tests.simulation.lives import DELIVERIES, FORMS, LIVES, Life, air, delivered
 from tests.simulation.scoring import accepted_readings, score
 
 ATTIC = {**SENSOR, "slug": "attic", "name": "Attic"}
@@ -40,15 +40,17 @@ def test_nothing_that_a_network_does_to_times_makes_a_sensor_mute(listener, name
     assert_told_apart(listener, heard, "main")
 
 
-def test_a_sensor_that_restarts_again_and_again_is_told_in_words_and_once(listener, caplog):
+@pytest.mark.parametrize("packets", [1, 2, 5])
+def test_a_sensor_that_restarts_again_and_again_is_told_in_words_and_once(
+    listener, caplog, packets
+):
     caplog.set_level(logging.WARNING)
-    signals = air(next(name for name in LIVES if "every five" in name), SensorFirmware, 0.0, 1)
-    in_the_loop = [signal for signal in signals if signal.ts < signals[0].ts + 1.5 * 3600]
+    healthy, loop = Life("main", 0, 0.5), Life("main", 0.51, 1, reboot_every=packets)
 
-    listener.hear(in_the_loop)
+    listener.hear([*healthy.sent(0, SensorFirmware, 1), *loop.sent(1, SensorFirmware, 1)])
 
     assert listener.health.report()["sensors"]["main"]["keeps_restarting"]
     assert caplog.text.count("restarts so soon that its power is never right") == 1
 
-    listener.hear(signals[len(in_the_loop) :])
+    listener.hear(Life("main", 1.01, 1.1).sent(2, SensorFirmware, 1))
     assert not listener.health.report()["sensors"]["main"]["keeps_restarting"]
