@@ -325,9 +325,8 @@ def distance(chain: Chain, first: Heard, now_ts: float) -> float | None:
     least, likely = passed_s * share * 1000, (passed_s + chain.lag_s) * share * 1000
     spread = median(chain.steps_ms) + SPREAD * likely
     missed = max(least - risen, risen - likely, 0.0)
-    if missed > max(
-        3 * spread, BUFFER_S * share * 1000, likely / 2 if passed_s > PATIENCE_S else 0
-    ):
+    tolerance = max(3 * spread, BUFFER_S * share * 1000)
+    if missed > (max(tolerance, likely / 2) if passed_s > PATIENCE_S else tolerance):
         return None
     return spread + missed**2 / spread
 
@@ -388,10 +387,11 @@ def advanced(chain: Chain, heard: Heard) -> Chain:
         return replace(chain, newest=heard, since_ts=heard.heard_ts)
     interval_s = round(heard.heard_ts - before.heard_ts, 3)
     step_ms = risen_ms(before, heard)
-    usual_ms = median(chain.steps_ms) if chain.steps_ms else step_ms
+    usual_ms = median(chain.steps_ms or (max(1, step_ms),))
     share = awake_share(chain)
     late_s = chain.lag_s + interval_s - step_ms / share / 1000 if share else chain.lag_s
-    backwards = interval_s < 0  # heard in another order, or by another clock
+    # heard in another order, by another clock, or from a sensor whose timer is none
+    backwards = interval_s < 0 or step_ms > TIMER_RANGE_MS / 2
     chain = replace(
         chain,
         newest=heard,
@@ -407,7 +407,7 @@ def advanced(chain: Chain, heard: Heard) -> Chain:
         received = chain.loss * (1 - LOSS_WEIGHT)
         return replace(chain, loss=1 - (1 - received) * (1 - LOSS_WEIGHT) ** missed)
     chain = replace(chain, loss=chain.loss * (1 - LOSS_WEIGHT))
-    if not 0 < chain.waited_ms <= chain.waited_s * 1000 * FASTEST_CLOCK:
+    if not (step_ms and 0 < chain.waited_ms <= chain.waited_s * 1000 * FASTEST_CLOCK):
         return chain
     interval_s = round(chain.waited_s * step_ms / chain.waited_ms, 3)
     return replace(

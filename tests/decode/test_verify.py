@@ -373,3 +373,20 @@ def test_what_is_kept_under_a_key_is_bounded(sensors):
 
     assert len(court.kept.strangers) == 8
     assert len(court.kept.held) <= 8
+
+
+timers = st.lists(st.integers(0, 2**32 - 1) | st.sampled_from([0, 1, 5, 2**31]), max_size=30)
+
+
+@settings(max_examples=100, deadline=None)
+@given(timers, st.lists(st.floats(-5000, 5000), min_size=30, max_size=30))
+def test_whatever_timers_and_times_a_holder_of_the_key_sends_the_chain_decides(timers, passed_s):
+    sensor, ts, packets = SensorFirmware(KEY, Random(1)), START_TS, []
+    decrypt, known = AES.new(KEY, AES.MODE_ECB).decrypt, SensorKey("a", KEY, 36000)
+    for timer_ms, after_s in zip([400, 1000, *timers], passed_s, strict=False):
+        payload, ts = sensor.send(500, 3300, timer_ms), ts + after_s
+        packets.append((read_plain(decrypt(payload), payload, known), ts))
+
+    _, rulings = judge_all(packets)
+
+    assert {r.verdict for r in rulings} <= set(PROVEN) | {Verdict.HELD, Verdict.FOREIGN}
