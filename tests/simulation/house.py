@@ -87,7 +87,7 @@ class Listener(Home):
 
     def read(self, chunks: Iterable[Chunk]) -> None:
         """Take chunks in one commit."""
-        self._bridge.process(chunks)
+        self._bridge.process(list(chunks))
 
     def restart(self) -> None:
         """End, and begin anew on the same journal."""
