@@ -13,14 +13,22 @@ MOST_FIELDS = 20
 
 
 def basic_credentials(authorization: str) -> Credentials:
-    """Login and password of an `Authorization: Basic` header (RFC 7617), None without one."""
+    """Login and password of an `Authorization: Basic` header (RFC 7617), None without one.
+
+    What is no UTF-8, which we ask for, comes from a client that writes Latin-1.
+    """
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        login, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        said = base64.b64decode(encoded, validate=True)
     except ValueError:
         return None
+    try:
+        text = said.decode()
+    except UnicodeDecodeError:
+        text = said.decode("latin-1")
+    login, colon, password = text.partition(":")
     return (login, password) if colon else None
 
 

@@ -15,7 +15,7 @@ from cw_mqtt.web.credentials import basic_credentials, bearer_token, cookie
         ("Basic YWRhOg==", ("ada", "")),
         ("Basic YWRh", None),
         ("Basic !!!!", None),
-        ("Basic YWRhOuk=", None),
+        ("Basic YWRhOuk=", ("ada", "é")),  # Latin-1
         ("Basic", None),
         ("Bearer YWRhOnNlY3JldA==", None),
         ("", None),
