@@ -84,7 +84,7 @@ def parse_header(path: Path, line: bytes) -> tuple[str, float]:
         header = json.loads(line)
         version, receiver = header["cwcap"], header["receiver"]
         started_ts = datetime.fromisoformat(header["started"]).timestamp()
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path}:1: expected the header of a capture") from error
     if version != VERSION:
         raise UsageError(f"{path}:1: a capture of form {version}; this cw-mqtt reads {VERSION}")

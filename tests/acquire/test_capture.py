@@ -97,7 +97,15 @@ def test_a_damaged_line_is_told_with_its_number(tmp_path: Path, line: str) -> No
 
 @pytest.mark.parametrize(
     "header",
-    ["", "0.000 0a", "[]", "{}", '{"cwcap": 1, "receiver": "hall", "started": 5}', "\x80"],
+    [
+        "",
+        "0.000 0a",
+        "[]",
+        "{}",
+        '{"cwcap": 1, "receiver": "hall", "started": 5}',
+        "\x80",
+        "[" * 99_999,
+    ],
 )
 def test_a_file_without_a_header_is_no_capture(tmp_path: Path, header: str) -> None:
     (tmp_path / "hall.cwcap").write_text(f"{header}\n0.000 0a\n", encoding="latin-1")
