@@ -18,6 +18,7 @@ from cw_mqtt.model import Chain, Form, Heard, Kept, Verdict
 
 TIMER_RANGE_MS = 2**32
 MOST_HELD = 8
+HELD_A_SENSOR = 2  # of many that share a key, each must find its first packet when the second comes
 MOST_STRANGERS = 8
 PATIENCE_S = 600.0  # a battery is changed in less, and no network's buffer holds more
 SURELY_SILENT_S = 60.0
@@ -122,7 +123,7 @@ class _Case:
 
     def _give_up(self, newest: Heard) -> None:
         """Give up what has waited for too long, and beyond a few the oldest."""
-        spare = self._held[: 1 - MOST_HELD]
+        spare = self._held[: 1 - max(MOST_HELD, HELD_A_SENSOR * len(self._before))]
         for held in tuple(self._held):
             if held in spare or newest.heard_ts - held.heard_ts > PATIENCE_S:
                 self._held.remove(held)

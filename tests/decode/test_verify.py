@@ -1,4 +1,6 @@
+from collections import Counter
 from dataclasses import replace
+from operator import itemgetter
 from random import Random
 
 import pytest
@@ -372,7 +374,17 @@ def test_what_is_kept_under_a_key_is_bounded(sensors):
         court.hear(made(random.randrange(2**32), 2, START_TS + n * 20, seed=n))
 
     assert len(court.kept.strangers) == 8
-    assert len(court.kept.held) <= 8
+    assert len(court.kept.held) <= max(8, 2 * sensors)
+
+
+def test_a_hundred_sensors_may_share_a_key():
+    slugs = [f"s{n}" for n in range(100)]
+    streams = [made(10_000_000 * (n + 1), 5, START_TS + n * 0.08, seed=n) for n in range(100)]
+    court = Judge(*slugs)
+
+    rulings = court.hear(sorted((pair for stream in streams for pair in stream), key=itemgetter(1)))
+
+    assert Counter(r.sensor for r in rulings if r.verdict in PROVEN) == dict.fromkeys(slugs, 5)
 
 
 timers = st.lists(st.integers(0, 2**32 - 1) | st.sampled_from([0, 1, 5, 2**31]), max_size=30)
