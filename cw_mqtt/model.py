@@ -257,6 +257,17 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is logged in; `used_ts` is right to the day."""
+
+    number: int
+    begun_ts: int
+    used_ts: int
+    address: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
 class Author:
     """Who changes measures over the API, and from which address."""
 

@@ -16,7 +16,10 @@ import pytest
 from cw_mqtt.cli import main
 from cw_mqtt.cli.common import duration
 from cw_mqtt.cli.users import user
+from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.model import Key, Range
+from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.store.engine import make_engine
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import CW_MQTT, Bridge
 from tests.home import Home, reading
@@ -395,6 +398,26 @@ def test_wrong_sums_are_found_and_mended(config, tmp_path):
     assert "wrong sums: 1; cw-mqtt rollups rebuild mends them" in wrong.stderr
     assert [cell["seconds"] for cell in told] == [3600]
     home.close()
+
+
+def test_sessions_are_listed_and_ended(config, tmp_path):
+    call(config, "user", "add", "ada", "--password", "long enough")
+    engine = make_engine(DatabaseSettings(), tmp_path / "data")
+    accounts = Accounts(engine)
+    for key in ("one", "two", "three"):
+        accounts.begin_session(accounts.find("ada"), key, "192.0.2.7", "Firefox on Linux")
+
+    listed = call(config, "user", "sessions", "ada").stdout
+    call(config, "user", "sessions", "ada", "--end", "2")
+    left = json.loads(call(config, "user", "sessions", "ada", "--json").stdout)
+    ended = call(config, "user", "sessions", "ada", "--end", "all").stdout
+    wrong = call(config, "user", "sessions", "ada", "--end", "some")
+
+    assert "192.0.2.7  Firefox on Linux" in listed
+    assert [session["number"] for session in left] == [1, 3]
+    assert ended == "Sessions of ada ended: 2.\n"
+    assert wrong.exit_code == 2
+    engine.dispose()
 
 
 def test_what_was_deleted_is_listed_and_brought_back(config, tmp_path):

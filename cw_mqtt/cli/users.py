@@ -80,6 +80,35 @@ def user_remove(config: Path | None, login: str) -> None:
     click.echo(f"{login} can no longer log in.")
 
 
+@user.command("sessions")
+@click.argument("login")
+@click.option("--end", metavar="NUMBER|all", help="Log out of this browser, or of all.")
+@AS_JSON
+@click.pass_obj
+def user_sessions(config: Path | None, login: str, end: str | None, *, as_json: bool) -> None:
+    """Show the browsers in which LOGIN is logged in, or end that.
+
+    When one was last used is told to the day.
+    """
+    if end is None:
+        rows: list[dict[str, str | int]] = [
+            {
+                "number": each.number,
+                "begun": iso_utc(each.begun_ts),
+                "last_used": iso_utc(each.used_ts)[:10],
+                "address": each.address,
+                "browser": each.browser,
+            }
+            for each in accounts(config).sessions(login)
+        ]
+        show(rows, f"{login} is logged in nowhere.", as_json=as_json)
+        return
+    if end != "all" and not end.isdecimal():
+        raise click.BadParameter(f"expected the number of a session, or all; got {end!r}")
+    ended = accounts(config).end_sessions(login, None if end == "all" else int(end))
+    click.echo(json.dumps({"ended": ended}) if as_json else f"Sessions of {login} ended: {ended}.")
+
+
 @user.group("token")
 def token() -> None:
     """Tokens, for programs: a caller with `Authorization: Bearer TOKEN` needs no password."""

@@ -18,28 +18,32 @@ from sqlalchemy import (
 )
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import Account, Role
+from cw_mqtt.model import Account, Role, Session
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import whole
-from cw_mqtt.store.tables import sessions, users
+from cw_mqtt.store.tables import first_users, sessions, users
 
 SESSION_S = 30 * 86400  # how long a browser stays logged in after its last request
+LONGEST_SESSION_S = 90 * 86400  # and after its login
 NOTED_EVERY_S = 86400  # when something was used is noted no more often
 
 ALL = select(users.c.login, users.c.is_admin, users.c.password)
 BY_LOGIN = ALL.where(users.c.login == bindparam("login"))
 # abs: a session that a clock far ahead has dated would be alive for years
-IS_ALIVE = func.abs(sessions.c.used_ts - whole("now_ts")) < SESSION_S
+IS_ALIVE = (func.abs(sessions.c.used_ts - whole("now_ts")) < SESSION_S) & (
+    func.abs(sessions.c.begun_ts - whole("now_ts")) < LONGEST_SESSION_S
+)
 EXPIRE = delete(sessions).where(~IS_ALIVE)
-BY_SESSION = (
-    ALL.add_columns(sessions.c.used_ts)
+# so that it ends with the password, whoever changes that
+LOGGED_IN = (
+    ALL.add_columns(sessions)
     .join(sessions)
-    .where(
-        sessions.c.key_hash == bindparam("key_hash"),
-        IS_ALIVE,
-        # so that it ends with the password, whoever changes that
-        sessions.c.password == users.c.password,
-    )
+    .where(IS_ALIVE, sessions.c.password == users.c.password)
+)
+BY_SESSION = LOGGED_IN.where(sessions.c.key_hash == bindparam("key_hash"))
+OF_LOGIN = LOGGED_IN.where(users.c.login == bindparam("login")).order_by(sessions.c.id)
+NOTE_FIRST = insert(first_users).from_select(
+    ["made_ts"], select(whole("now_ts")).where(~select(first_users).exists())
 )
 
 
@@ -70,6 +74,14 @@ class Accounts:
         with transaction(self._engine) as connection:
             return connection.execute(ALL.limit(1)).first() is not None
 
+    def ever_existed(self) -> bool:
+        """Whether there is any account, or has been; this is remembered."""
+        if self.exist():
+            self._note_first()
+            return True
+        with transaction(self._engine) as connection:
+            return connection.execute(select(first_users)).first() is not None
+
     def add(self, login: str, password_hash: str, role: Role) -> None:
         """Make an account. Raises `UsageError` when the login is taken."""
         is_admin = int(role is Role.WRITE)
@@ -78,6 +90,7 @@ class Accounts:
             raise UsageError(f"there is already a user {login!r}")
         with transaction(self._engine) as connection:
             connection.execute(row)
+        self._note_first()
 
     def set_password(self, login: str, password_hash: str) -> None:
         """Replace a password, which ends the user's sessions. Raises `UsageError` for no user."""
@@ -90,6 +103,7 @@ class Accounts:
     def remove(self, login: str) -> None:
         """Remove an account and its sessions. Raises `UsageError` when there is no such user."""
         self._change(login, delete(users))
+        self._note_first()
 
     def replace_hash(self, old: Account, password_hash: str) -> None:
         """Store the same password's hash in a better form, unless it was changed meanwhile."""
@@ -99,16 +113,18 @@ class Accounts:
         with transaction(self._engine) as connection:
             connection.execute(change.values(password=password_hash))
 
-    def begin_session(self, owner: Account, key_hash: str) -> None:
+    def begin_session(self, owner: Account, key_hash: str, address: str, browser: str) -> None:
         """Let whoever has this key be that user, until the password changes.
 
         Sessions that have expired are forgotten.
         """
         now_ts = int(self._clock())
-        row = select(users.c.id, users.c.password, literal(key_hash), literal(now_ts)).where(
+        known: dict[str, str | int] = {"key_hash": key_hash, "address": address, "browser": browser}
+        known |= {"begun_ts": now_ts, "used_ts": now_ts}
+        row = select(users.c.id, users.c.password, *map(literal, known.values())).where(
             users.c.login == owner.login, users.c.password == owner.password_hash
         )
-        columns = ["user_id", "password", "key_hash", "used_ts"]
+        columns = ["user_id", "password", *known]
         with transaction(self._engine) as connection:
             connection.execute(EXPIRE, {"now_ts": now_ts})
             connection.execute(insert(sessions).from_select(columns, row))
@@ -130,11 +146,43 @@ class Accounts:
         with transaction(self._engine) as connection:
             connection.execute(delete(sessions).where(sessions.c.key_hash == key_hash))
 
+    def sessions(self, login: str) -> list[Session]:
+        """The browsers in which somebody is logged in. Raises `UsageError` for no user."""
+        if not self.find(login):
+            raise no_user(login)
+        asked = {"login": login, "now_ts": int(self._clock())}
+        with transaction(self._engine) as connection:
+            return [
+                Session(row.id, row.begun_ts, row.used_ts, row.address, row.browser)
+                for row in connection.execute(OF_LOGIN, asked)
+            ]
+
+    def end_sessions(self, login: str, number: int | None) -> int:
+        """Log a user out of one browser, or for None of all; of how many.
+
+        Raises `UsageError` when there is none.
+        """
+        numbers = [s.number for s in self.sessions(login) if number in (None, s.number)]
+        if number is not None and not numbers:
+            raise UsageError(f"{login} has no session {number}; cw-mqtt user sessions shows all")
+        with transaction(self._engine) as connection:
+            connection.execute(delete(sessions).where(sessions.c.id.in_(numbers)))
+        return len(numbers)
+
+    def _note_first(self) -> None:
+        with transaction(self._engine) as connection:
+            connection.execute(NOTE_FIRST, {"now_ts": int(self._clock())})
+
     def _change(self, login: str, change: Update | Delete) -> None:
         with transaction(self._engine) as connection:
             changed = connection.execute(change.where(users.c.login == login)).rowcount
         if not changed:
-            raise UsageError(f"there is no user {login!r}; cw-mqtt user list shows all")
+            raise no_user(login)
+
+
+def no_user(login: str) -> UsageError:
+    """For a login that nobody has."""
+    return UsageError(f"there is no user {login!r}; cw-mqtt user list shows all")
 
 
 def account(row: Any) -> Account:

@@ -101,12 +101,22 @@ users = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("key_hash", String(64), primary_key=True),
+    id_column(),
+    Column("key_hash", String(64), unique=True, nullable=False),
     Column(
         "user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True
     ),
     Column("password", Text, nullable=False),
+    Column("begun_ts", BigInteger, nullable=False),
     Column("used_ts", BigInteger, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("browser", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# a row since there was a user: nobody is made the first one again
+first_users = Table(
+    "first_users", metadata, Column("made_ts", BigInteger, primary_key=True, autoincrement=False)
 )
 
 # programs that are let in; key_hash is SHA-256 of the token

@@ -41,13 +41,16 @@ class Accounts(Protocol):
     def exist(self) -> bool:
         """Whether there is any account."""
 
+    def ever_existed(self) -> bool:
+        """Whether there is any account, or has been."""
+
     def add(self, login: str, password_hash: str, role: Role) -> None:
         """Make an account."""
 
     def replace_hash(self, old: Account, password_hash: str) -> None:
         """Store the same password's hash in a better form."""
 
-    def begin_session(self, owner: Account, key_hash: str) -> None:
+    def begin_session(self, owner: Account, key_hash: str, address: str, browser: str) -> None:
         """Let whoever has this key be that user."""
 
     def session(self, key_hash: str) -> Account | None:

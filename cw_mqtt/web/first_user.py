@@ -19,7 +19,7 @@ class FirstUser:
     """Lets whoever can read what the bridge prints make the first account on the page.
 
     The code for it is good once, and no longer than until there is an account, whoever made it.
-    For any thread.
+    Once there was one, there is no code again. For any thread.
     """
 
     def __init__(self, accounts: Accounts, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -39,7 +39,10 @@ class FirstUser:
 
         Raises `ResourceAwayError` while the database is away.
         """
-        self._is_void = self._is_void or self._accounts.exist()
+        if not self._is_void and self._accounts.ever_existed():
+            self._is_void = True
+            if not self._accounts.exist():
+                log.warning("nobody can log in: there is no user; make one: cw-mqtt user add NAME")
         with self._one_at_a_time:
             if self._code is None and not self._is_void:
                 self._code = secrets.token_hex(8)
@@ -61,7 +64,7 @@ class FirstUser:
         typed = "".join(filter(str.isalnum, code.lower()))
         with self._one_at_a_time:
             right = self._code and hmac.compare_digest(typed.encode(), self._code.encode())
-            self._is_void = self._is_void or self._accounts.exist()
+            self._is_void = self._is_void or self._accounts.ever_existed()
             if not right or self._is_void:
                 self._throttle.wrong("", address)
                 return None

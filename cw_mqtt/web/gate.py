@@ -10,6 +10,7 @@ import cherrypy
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Account, Role
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
+from cw_mqtt.web.browsers import browser_in
 from cw_mqtt.web.credentials import basic_credentials, bearer_token, cookie, form_credentials
 from cw_mqtt.web.endpoints import RefusedError
 from cw_mqtt.web.proxies import Proxies
@@ -121,7 +122,8 @@ class Gate:
         """Let this browser be that user, instead of whose it was."""
         self.end_session()
         key = new_key()
-        self._accounts.begin_session(owner, key_hash(key))
+        browser = browser_in(cherrypy.request.headers.get("User-Agent", ""))
+        self._accounts.begin_session(owner, key_hash(key), self.address(), browser)
         self._set_cookie(key, LONGEST_AGE_S)
 
     def end_session(self) -> None:

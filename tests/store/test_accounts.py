@@ -1,11 +1,13 @@
 import pytest
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import Account, Role
-from cw_mqtt.store.accounts import NOTED_EVERY_S, SESSION_S, Accounts
+from cw_mqtt.model import Account, Role, Session
+from cw_mqtt.store.accounts import LONGEST_SESSION_S, NOTED_EVERY_S, SESSION_S, Accounts
 from cw_mqtt.store.schema import bring_up_to_date
 from tests.clock import Clock
 from tests.home import START_TS
+
+PLACE = ("192.0.2.7", "Firefox on Linux")
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def accounts(home, clock):
 def ada(accounts):
     """An account with one session, `key`."""
     accounts.add("ada", "hash of it", Role.WRITE)
-    accounts.begin_session(accounts.find("ada"), "key")
+    accounts.begin_session(accounts.find("ada"), "key", *PLACE)
     return accounts.find("ada")
 
 
@@ -119,7 +121,7 @@ def test_a_session_ends_at_once(accounts, ada, end):
 def test_no_session_begins_with_a_password_that_was_changed(accounts, ada):
     accounts.set_password("ada", "new")
 
-    accounts.begin_session(ada, "late")
+    accounts.begin_session(ada, "late", *PLACE)
 
     assert accounts.session("late") is None
 
@@ -143,7 +145,7 @@ def test_a_session_that_is_not_used_for_a_month_expires(home, accounts, ada, clo
     clock.now += SESSION_S
 
     found = accounts.session("key")
-    accounts.begin_session(ada, "new")
+    accounts.begin_session(ada, "new", *PLACE)
 
     assert found is None
     assert home.ask("SELECT key_hash FROM sessions") == [("new",)]
@@ -151,7 +153,7 @@ def test_a_session_that_is_not_used_for_a_month_expires(home, accounts, ada, clo
 
 def test_a_session_of_a_clock_that_was_years_ahead_does_not_live_for_years(accounts, ada, clock):
     clock.now += 3 * 365 * 86400
-    accounts.begin_session(ada, "ahead")
+    accounts.begin_session(ada, "ahead", *PLACE)
     clock.now -= 3 * 365 * 86400
 
     assert accounts.session("ahead") is None
@@ -168,3 +170,59 @@ def test_a_use_that_a_clock_ahead_has_noted_is_noted_anew(home, accounts, ada, c
 
 def test_an_account_does_not_show_its_password():
     assert "secret" not in repr(Account("a", Role.READ, "secret hash"))
+
+
+def test_a_session_in_daily_use_ends_after_three_months(accounts, ada, clock):
+    for _day in range(89):
+        clock.now += 86400
+        assert accounts.session("key")
+
+    clock.now += LONGEST_SESSION_S - 89 * 86400
+
+    assert accounts.session("key") is None
+
+
+def test_sessions_are_listed_with_where_and_when(accounts, ada, clock):
+    clock.now += 2 * NOTED_EVERY_S
+    accounts.session("key")
+    accounts.begin_session(ada, "other", "2001:db8::7", "Safari on iPhone")
+
+    assert accounts.sessions("ada") == [
+        Session(1, START_TS, START_TS + 2 * NOTED_EVERY_S, *PLACE),
+        Session(2, *2 * (START_TS + 2 * NOTED_EVERY_S,), "2001:db8::7", "Safari on iPhone"),
+    ]
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, [2]), (2, [1]), (None, [])])
+def test_one_session_or_all_can_be_ended(accounts, ada, number, left):
+    accounts.begin_session(ada, "other", *PLACE)
+
+    accounts.end_sessions("ada", number)
+
+    assert [each.number for each in accounts.sessions("ada")] == left
+
+
+def test_the_session_of_somebody_else_is_not_ended(accounts, ada):
+    accounts.add("eve", "hash", Role.READ)
+
+    with pytest.raises(UsageError, match="eve has no session 1"):
+        accounts.end_sessions("eve", 1)
+
+    assert accounts.session("key") == ada
+
+
+def test_that_there_was_a_user_is_not_forgotten(accounts, ada):
+    accounts.remove("ada")
+
+    assert not accounts.exist()
+    assert accounts.ever_existed()
+
+
+def test_a_user_whom_others_made_and_removed_is_remembered_once_seen(home, accounts):
+    assert not accounts.ever_existed()
+    home.tell("INSERT INTO users (login) VALUES ('old')")
+    assert accounts.ever_existed()
+
+    home.tell("DELETE FROM users")
+
+    assert accounts.ever_existed()

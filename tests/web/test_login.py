@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 
 from cw_mqtt.model import Role
 from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.tables import first_users, users
 from cw_mqtt.web.passwords import hash_password
 from cw_mqtt.web.random_keys import key_hash, new_token
 from cw_mqtt.web.throttle import FREE_GUESSES
@@ -35,8 +37,10 @@ def browser(own_site: Site) -> Browser:
 
 @pytest.fixture
 def empty_site(make_site: MakeSite, engine: Engine, caplog: pytest.LogCaptureFixture) -> Site:
-    """A web server without any account, which has printed its code."""
-    Accounts(engine).remove(ADA[0])
+    """A web server that never had an account, and has printed its code."""
+    with transaction(engine) as connection:
+        connection.execute(delete(users))
+        connection.execute(delete(first_users))
     site = make_site().wait()
     wait_until(lambda: "with the code" in caplog.text)
     return site
@@ -433,6 +437,33 @@ def test_a_code_is_void_when_an_account_was_made_elsewhere(
 
     assert Browser(empty_site).post("/login", fields).status == 403
     assert empty_site.accounts.find("eve") is None
+
+
+def test_once_there_was_a_user_no_code_makes_another_first_one(
+    empty_site: Site, make_site: MakeSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {"code": printed_code(caplog), "login": "eve", "password": "a long one"}
+    empty_site.accounts.add("bob", hash_password("another one"), Role.READ)
+    empty_site.accounts.remove("bob")
+    refused = Browser(empty_site).post("/login", fields)
+    empty_site.stop()
+    caplog.clear()
+
+    make_site()
+    wait_until(lambda: "cw-mqtt user add" in caplog.text)
+
+    assert refused.status == 403
+    assert "code" not in caplog.text
+
+
+def test_a_session_says_from_where_and_with_what_it_was_begun(own_site: Site) -> None:
+    user_agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    fields = {"login": ADA[0], "password": ADA[1]}
+
+    Browser(own_site).post("/login", fields, User_Agent=user_agent)
+
+    (session,) = own_site.accounts.sessions(ADA[0])
+    assert (session.address, session.browser) == ("127.0.0.1", "Firefox on Linux")
 
 
 def test_no_code_is_printed_where_there_is_an_account(
