@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from cw_mqtt.errors import BusyError, UsageError
 from cw_mqtt.model import Deletion, Era, Key, Range
@@ -12,6 +13,7 @@ from cw_mqtt.store import deletions
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.deletions import KEPT_S, all_deletions, forget_some, undelete_in_steps
 from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.sequences import repair_sequences
 from tests.home import AUTHOR, MAX_GAP_S, START_TS, Home, reading
 from tests.store.test_rollups import assert_right
 
@@ -211,3 +213,25 @@ def test_few_long_deletions_go_on_at_once(filled: Home, monkeypatch: pytest.Monk
         next(one.delete(EVERYTHING, AUTHOR))
 
     assert next(one.delete(Range(1, Key.POSITION, -1, 0), AUTHOR)).measures == 1
+
+
+@pytest.mark.parametrize("left", ["all but the newest", "none"])
+def test_in_another_database_their_ids_stay_theirs(filled: Home, left: str) -> None:
+    filled.tell("DELETE FROM measures WHERE sensor_id = 2")
+    filled.delete(EVERYTHING if left == "none" else Range(1, Key.POSITION, -3, 0))
+    with transaction(filled.engine) as connection:
+        forget_numbers(connection)
+        repair_sequences(connection)
+
+    Archive(filled.engine, filled.settings).insert(1, START_TS, 1.0, night=False)
+
+    undelete(filled, 1)
+    assert len(set(filled.ask("SELECT id FROM measures"))) == 32
+
+
+def forget_numbers(connection: Connection) -> None:
+    """As in a database that was just made."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = 'measures'"))
+    else:
+        connection.execute(text("ALTER SEQUENCE measures_id_seq RESTART WITH 1"))
