@@ -76,16 +76,25 @@ def take_up(connection: Connection, journal: Journal) -> Position:
     """Where to go on with this journal; one that the database does not know begins at 0.
 
     A new journal that replaces a lost one, or an old copy of that, goes by the installation name
-    of the lost one.
+    of the lost one. An old copy gives none of the numbers again that the database has seen.
     """
     row = connection.execute(OF_JOURNAL, {"journal": journal.id}).first()
     remembered = row.installation if row else connection.execute(LAST_INSTALLATION).scalar()
     if remembered and not any(state.energy.loaded for state in journal.states().values()):
         journal.take_installation(remembered)
-    if row:
-        return Position(row.seq, frozenset(row.runs.split()))
-    begin(connection, journal.id, journal.installation)
-    return Position()
+    if not row:
+        begin(connection, journal.id, journal.installation)
+    position = Position(row.seq, frozenset(row.runs.split())) if row else Position()
+    first = first_unknown(position, journal)
+    if first <= position.seq:
+        log.error(
+            "the journal is an old copy: readings up to %s are in the database, and not those "
+            "it has under these numbers; new ones are numbered above that",
+            position.seq,
+        )
+        journal.continue_after(position.seq, first)
+    tell_missing(position, journal)
+    return note_runs(connection, position, journal)
 
 
 def first_unknown(position: Position, journal: Journal) -> int:
@@ -95,6 +104,17 @@ def first_unknown(position: Position, journal: Journal) -> int:
     """
     unknown = (first for run, first in journal.runs.items() if run not in position.runs)
     return min(unknown, default=position.seq + 1)
+
+
+def tell_missing(position: Position, journal: Journal) -> None:
+    """Say which readings are nowhere any more, as after a restored backup of long ago."""
+    oldest, _ = journal.span()
+    if position.seq < oldest - 1:
+        log.error(
+            "readings %s to %s are not in the database, and no more in the journal",
+            position.seq + 1,
+            oldest - 1,
+        )
 
 
 def note_runs(connection: Connection, position: Position, journal: Journal) -> Position:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
@@ -15,22 +15,16 @@ from cw_mqtt.health import Health
 from cw_mqtt.journal import Entry, Journal
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
 from cw_mqtt.store.deletions import forget_some
-from cw_mqtt.store.engine import first_line, patient, place, snapshot, transaction
+from cw_mqtt.store.engine import place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests
-from cw_mqtt.store.positions import (
-    Position,
-    advance,
-    first_unknown,
-    note_runs,
-    refuse_other,
-    take_up,
-)
+from cw_mqtt.store.opening import build_rollups, day_at, known_states, prepare_database
+from cw_mqtt.store.positions import Position, advance, refuse_other, take_up
 from cw_mqtt.store.providers import write_providers
-from cw_mqtt.store.ranges import stored_energy, stored_sums
+from cw_mqtt.store.ranges import stored_sums
+from cw_mqtt.store.refusals import Refusals, store_by_halves
 from cw_mqtt.store.retention import delete_oldest_day
-from cw_mqtt.store.rollups import build
-from cw_mqtt.store.rows import Ids, add_entries, copied_states, copy_states
-from cw_mqtt.store.schema import HEAD, bring_up_to_date
+from cw_mqtt.store.rows import Ids, add_entries, copy_states
+from cw_mqtt.store.schema import HEAD
 from cw_mqtt.store.sensors import link_sensors
 from cw_mqtt.store.tables import bridge_positions
 
@@ -39,13 +33,10 @@ log = logging.getLogger(__name__)
 READINGS_AT_ONCE = 500
 STORE_EVERY_S = 30
 PROVE_EVERY_S = 3
-MOST_REFUSALS_SAID = 10
 FLUSH_WITHIN_S = 2
 BATCHES_AT_STOP = 4
-TELL_EVERY_S = 10
 
 Load = Callable[[Mapping[str, SensorState], int], None]
-
 
 # of a table: a new file in the place of one that was deleted has none
 PROOF = select(bridge_positions.c.seq).limit(1)
@@ -85,7 +76,7 @@ class DatabaseWriter:
         self._clock = clock
         self._requests: FlushRequests | None = None  # while the database is open
         self._position = Position()
-        self._refusals: set[str] = set()
+        self._refusals = Refusals(health)
         self._gone = journal.span()[0] - 1
         self._moved = threading.Condition()  # notified when the position has, or nobody stores
         self._ids: dict[str, int] = {}
@@ -170,59 +161,19 @@ class DatabaseWriter:
         with transaction(self._engine) as connection:
             refuse_other(connection, self._journal, here)
         self._ids = prepare_database(self._engine, self._settings, self._clock())
-        self._build_rollups(stopping)
+        build_rollups(self._engine, self._max_gap_s, stopping)
         if stopping.is_set():
             return False
         with transaction(self._engine) as connection:
             self._position = take_up(connection, self._journal)
         self._journal.note_database(here)
-        self._compare_with_journal()
-        self._load(self._known_states(), self._position.seq)
+        ids = {slug: self._ids[slug] for slug in self._names}
+        known = known_states(self._engine, ids, self._journal, self._max_gap_s)
+        self._load(known, self._position.seq)
         self._copied = {}
         self._write(())
         self._health.show("database", "form", value=HEAD)
         return True
-
-    def _build_rollups(self, stopping: threading.Event) -> None:
-        """Compute what is missing, as after a take-over; minutes for many years."""
-        told_s = time.monotonic()
-        for share in build(patient(self._engine), self._max_gap_s):
-            if stopping.is_set():
-                return
-            if time.monotonic() - told_s > TELL_EVERY_S:
-                log.info("adding up the stored measures: %d %%", share * 100)
-                told_s = time.monotonic()
-
-    def _compare_with_journal(self) -> None:
-        seq = self._position.seq
-        first = first_unknown(self._position, self._journal)
-        if first <= seq:
-            log.error(
-                "the journal is an old copy: readings up to %s are in the database, and not those "
-                "it has under these numbers; new ones are numbered above that",
-                seq,
-            )
-            self._journal.continue_after(seq, first)
-        with transaction(self._engine) as connection:
-            self._position = note_runs(connection, self._position, self._journal)
-        oldest, _ = self._journal.span()
-        if seq < oldest - 1:
-            log.error(
-                "readings %s to %s are not in the database, and no more in the journal",
-                seq + 1,
-                oldest - 1,
-            )
-
-    def _known_states(self) -> dict[str, SensorState]:
-        """The copies of the states; without one, what the measures of a new sensor carry."""
-        states = self._journal.states()
-        with snapshot(self._engine) as connection:
-            known = copied_states(connection)
-            for slug in self._names.keys() - known:
-                if not (slug in states and states[slug].energy.loaded):
-                    measured = stored_energy(connection, self._ids[slug], self._max_gap_s)
-                    known[slug] = SensorState(slug, energy=measured)
-        return known
 
     def _store_batch(self) -> bool:
         """Store the oldest readings that are not stored yet; whether there were any."""
@@ -242,33 +193,10 @@ class DatabaseWriter:
         except DBAPIError:
             # a sensor's row may have been deleted: then new ones are made, and nothing is refused
             self._ids = {}
-            self._write_by_halves(entries)
-
-    def _write_by_halves(self, entries: Sequence[Entry]) -> None:
-        """Find the readings that the database refuses for ever; store the others."""
-        try:
-            self._write(entries)
-            return
-        except DBAPIError as error:
-            if len(entries) == 1:
-                self._refuse(entries[0], error)
-                return
-        middle = len(entries) // 2
-        self._write_by_halves(entries[:middle])
-        self._write_by_halves(entries[middle:])
+            store_by_halves(entries, self._write, self._refuse)
 
     def _refuse(self, entry: Entry, error: DBAPIError) -> None:
-        reason = first_line(error)
-        is_new = reason not in self._refusals and len(self._refusals) < MOST_REFUSALS_SAID
-        log.log(
-            logging.ERROR if is_new else logging.DEBUG,
-            "the database refuses %s, which is left out: %s; more like it are only counted",
-            entry,
-            reason,
-        )
-        if is_new:
-            self._refusals.add(reason)
-        self._health.count("database", "refused")
+        self._refusals.note(entry, error)
         self._write((), self._position.after([entry]))
 
     def _write(self, entries: Sequence[Entry], position: Position | None = None) -> None:
@@ -342,20 +270,3 @@ class DatabaseWriter:
         era = self._journal.era
         if era and era.confirmed:
             forget_some(self._engine, self._clock())
-
-
-def prepare_database(engine: Engine, settings: Settings, now_ts: float) -> dict[str, int]:
-    """Bring the tables up to date, and sensors and contracts to what the settings say.
-
-    The answer has the id of each sensor, by slug.
-    Raises `ResourceAwayError`, or `UsageError` when somebody has to change something.
-    """
-    bring_up_to_date(engine)
-    with transaction(engine) as connection:
-        write_providers(connection, settings.providers, day_at(now_ts, settings))
-        return link_sensors(connection, {s.slug: s.name for s in settings.sensors})
-
-
-def day_at(ts: float, settings: Settings) -> date:
-    """The day in the home's time zone."""
-    return datetime.fromtimestamp(ts, settings.timezone).date()

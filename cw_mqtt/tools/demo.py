@@ -36,7 +36,7 @@ from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.bulk import insert_history
 from cw_mqtt.store.engine import make_engine, patient
 from cw_mqtt.store.measures import count_measures
-from cw_mqtt.store.writer import prepare_database
+from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.web.passwords import hash_password
 
 HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only to recognize it

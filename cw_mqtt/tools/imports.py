@@ -18,8 +18,8 @@ from cw_mqtt.store.archive import LATEST_TS
 from cw_mqtt.store.bulk import add_missing
 from cw_mqtt.store.engine import filling, transaction
 from cw_mqtt.store.history import sensor_ids
+from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.store.rollups import lock
-from cw_mqtt.store.writer import prepare_database
 from cw_mqtt.web.endpoints import MOST_W
 
 LINES_AT_ONCE = 5000

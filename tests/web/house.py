@@ -12,8 +12,8 @@ from cw_mqtt.model import Role
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.store.tables import measures, sensors
-from cw_mqtt.store.writer import prepare_database
 from tests.home import Home
 from tests.settings import NIGHT_CONTRACT
 from tests.web.site import ADA, NOW_TS, Site

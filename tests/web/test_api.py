@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from cw_mqtt.model import Event
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.deletions import all_deletions
-from cw_mqtt.store.writer import prepare_database
+from cw_mqtt.store.opening import prepare_database
 from tests.settings import settings
 from tests.web.house import AS_JSON, FORM, House
 from tests.web.site import ADA, NOW_TS, Browser, Site
