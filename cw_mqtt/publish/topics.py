@@ -135,7 +135,9 @@ class Topics:
             "quality": str(latest.verdict),
             **contract.values(latest, state.energy, known=kwh is not None),
         }
-        return Message(self.sensor(state.sensor, "state"), to_json(values), 1, retain=True)
+        # what the broker keeps tells the sums to a bridge that has lost them
+        retain = kwh is not None
+        return Message(self.sensor(state.sensor, "state"), to_json(values), 1, retain=retain)
 
 
 def cleared(topic: str) -> Message:

@@ -73,6 +73,13 @@ def test_after_too_long_a_silence_the_power_is_taken_back() -> None:
     assert (values["power"], values["availability"]) == ("", "offline")
 
 
+def test_a_state_that_lacks_its_sums_takes_no_place_at_the_broker() -> None:
+    unloaded = replace(state(), energy=replace(state().energy, loaded=False))
+    kept = {m.topic: m.retain for m in sensor().messages(unloaded, NOW_TS)}
+
+    assert kept["citizenwatt/main/state"] is False
+
+
 def test_no_energy_is_told_before_the_total_is_loaded() -> None:
     values = told(sensor(), state(loaded=False))
 

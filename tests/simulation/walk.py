@@ -24,16 +24,17 @@ from cw_mqtt.measure.energy import carry
 from cw_mqtt.model import JOULES_PER_KWH, Chunk, SensorState
 from cw_mqtt.publish.telling import Telling
 from cw_mqtt.publish.topics import Topics
-from cw_mqtt.publish.totals import Retained
+from cw_mqtt.publish.totals import Retained, parse_object
 from tests.home import Home
 from tests.packets import START_TS
-from tests.settings import settings
+from tests.settings import NIGHT_CONTRACT, SENSOR, settings
 from tests.simulation.house import Scene, sensor
 
 SLUG = "main"
 STEPS = 30
 COPIES = 3
-ENERGY_TOPIC = f"citizenwatt/{SLUG}/energy"
+TOPICS = Topics("citizenwatt")
+SUMS = ("energy", "energy_day", "energy_night", "cost")  # of which none may ever fall
 
 
 class KilledError(BaseException):
@@ -45,15 +46,16 @@ class Walk(Home):
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._random = Random(seed)
-        self._changes: dict[str, Any] = {}
+        self._changes: dict[str, Any] = {"providers": [NIGHT_CONTRACT]}
+        self._start_kwh = 0.0
         folder.mkdir()
-        super().__init__(folder)
+        super().__init__(folder, **self._changes)
         self._copies: list[Path] = []
         self._signals = sensor(Scene(packets=10**6, seed=seed, reboot_every=150))
         self._steady_s = 1000.0
         self._ahead_s = 0.0
         self.broker: dict[str, str] = {}
-        self.totals: list[float] = []
+        self.told: dict[str, list[float]] = {name: [] for name in SUMS}
         self.said: list[str] = []
         self._begin()
 
@@ -65,7 +67,7 @@ class Walk(Home):
             + [self.publish] * 3
             + [self.restart, self.kill_while_storing, self.take_copy, self.take_copy]
             + [self.lose_journal, self.lose_database, self.old_journal, self.old_database]
-            + [self.old_folder, self.set_clock, self.change_settings]
+            + [self.old_folder, self.set_clock, self.change_settings, self.broker_forgets]
         )
         self.said.append(happen.__name__)
         happen()
@@ -84,22 +86,25 @@ class Walk(Home):
 
     def publish(self) -> None:
         """The broker is connected, and told everything."""
-        topics = Topics("citizenwatt")
+        if not (self._bridge.knows_totals or self.broker):
+            super().store()  # the publisher waits a while for the database
         telling = Telling(
-            self.settings, topics, self.journal, self.health, self.events, self._bridge.now
+            self.settings, TOPICS, self.journal, self.health, self.events, self._bridge.now
         )
-        retained = Retained(topics, dict(self.broker))
+        retained = Retained(TOPICS, dict(self.broker))
 
         def join(state: SensorState) -> None:
             if published := retained.total(self.journal.installation, state):
                 lift_total(self.journal, state.sensor, published)
 
         telling.join_totals(join)
-        for message in [*telling.everything(), *telling.due()]:
-            if message.retain:
-                self.broker[message.topic] = message.payload
-        if ENERGY_TOPIC in self.broker:
-            self.totals.append(float(self.broker[ENERGY_TOPIC]))
+        self.broker |= {each.topic: each.payload for each in telling.everything() if each.retain}
+        sums = parse_object(self.broker.get(TOPICS.sensor(SLUG, "state"), ""))
+        if TOPICS.sensor(SLUG, "energy") in self.broker:
+            sums |= {"energy": self.broker[TOPICS.sensor(SLUG, "energy")]}
+        for name in SUMS:
+            if sums.get(name) is not None:
+                self.told[name].append(float(sums[name]))
 
     # what goes wrong
 
@@ -159,6 +164,7 @@ class Walk(Home):
 
     def old_folder(self) -> None:
         """Everything is as it was in an image of the card; only the broker remembers."""
+        super().store()
         self.publish()
         self._replace("*.sqlite*")
 
@@ -166,10 +172,19 @@ class Walk(Home):
         """The clock is set, forwards or back."""
         self._ahead_s += self._random.choice([-1, 1]) * self._random.choice([1, 30, 3000, 10**6])
 
+    def broker_forgets(self) -> None:
+        """The broker comes back without what it was to keep; the bridge has seen it before."""
+        super().store()
+        self.publish()
+        super().store()
+        self.broker.clear()
+
     def change_settings(self) -> None:
         """config.yaml is saved with something else in it."""
+        self._start_kwh += self._random.choice([0, 7.5])
         self._changes |= self._random.choice(
             [
+                {"sensors": [{**SENSOR, "start_kwh": self._start_kwh}]},
                 {"energy": {"max_gap_s": self._random.choice([20, 300, 900])}},
                 {"timezone": self._random.choice(["UTC", "Europe/Paris", "Asia/Kathmandu"])},
             ]
@@ -184,6 +199,15 @@ class Walk(Home):
             self.hear()
         super().store()
         self.publish()
+
+    def falls(self) -> list[tuple[str, float, float]]:
+        """Where a sum that subscribers were told was lower than the one before."""
+        return [
+            (name, before, after)
+            for name, told in self.told.items()
+            for before, after in pairwise(told)
+            if after < before
+        ]
 
     def stored_twice(self) -> list[float]:
         """Powers that are stored more often than they were sent; each packet has its own."""
