@@ -433,7 +433,7 @@ def test_what_was_deleted_is_listed_and_brought_back(config, tmp_path):
 
     assert "ada  192.0.2.7" in listed
     assert told["measures"] == 2
-    assert back.stdout == "2 measures are back.\n"
+    assert back.stdout == "Measures that are back: 2.\n"
     assert home.stored() == [0, 8, 16]
     assert again.exit_code == 2
     assert "brought back already" in again.stderr

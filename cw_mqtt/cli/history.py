@@ -182,9 +182,9 @@ def undelete_command(
     if as_json:
         click.echo(json.dumps({"number": number, "measures": came, "left": left}))
         return
-    click.echo(f"{came:,} measures are back.")
+    click.echo(f"Measures that are back: {came:,}.")
     if left:
-        click.echo(f"{left:,} are not: keep_measures has let those of their time go.")
+        click.echo(f"Not back: {left:,}; keep_measures has let those of their time go.")
 
 
 def told(deletion: Deletion) -> dict[str, str | int]:
