@@ -33,6 +33,7 @@ CASES = {
     "newest measure (aim: 0.6)": lambda n: "/api/1/get/watts/by_id/-1",
     "ten minutes (aim: 0.6)": lambda n: f"/api/1/get/watts/by_time/{NEWEST_TS - 600}/{NEWEST_TS}",
     "insert, durable (aim: 0.4)": lambda n: f"/api/1/insert/512.5/{START_TS - 8 * n}/0",
+    "/health": lambda n: "/health",
 }
 HEADERS = {"Authorization": "Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()}
 
