@@ -15,14 +15,9 @@ from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import snapshot, transaction
 from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.providers import line_in_force
-from cw_mqtt.store.ranges import (
-    MICROSECONDS,
-    count_measures,
-    energy_sums,
-    list_after,
-    list_measures,
-)
+from cw_mqtt.store.ranges import MICROSECONDS, count_measures, list_after, list_measures
 from cw_mqtt.store.rollups import lock, refresh
+from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
 ROWS_AT_ONCE = 2000

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, func, select, union_all
 
 from cw_mqtt.model import EnergySum, Key, Range, StoredMeasure
 from cw_mqtt.store.measures import OF_TIME, OLDEST_FIRST, stored_measure, whole
-from cw_mqtt.store.ranges import MICROSECONDS, energy_sums
+from cw_mqtt.store.ranges import MICROSECONDS
 from cw_mqtt.store.rollups import QUARTER_S
+from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures, rollups, sensor_slugs, sensors
 
 ROWS_AT_ONCE = 2000

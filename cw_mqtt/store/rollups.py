@@ -81,7 +81,6 @@ COMPUTED = {
     span_s: cells_of(span_s, cell.start_ts, cell, cells_between(finer_s, span_s))
     for finer_s, span_s in pairwise(SPANS_S)
 }
-STORED = {s: select(rollups).where(cells_between(s, s)) for s in SPANS_S}
 ADD = {s: insert(rollups).from_select(cell.keys(), cells) for s, cells in COMPUTED.items()}
 REMOVE = delete(rollups).where(or_(*(cells_between(s, s) for s in SPANS_S)))
 
@@ -278,12 +277,6 @@ def walk(engine: Engine, step: Callable[[Connection, int, int], int]) -> Iterato
                 until_ts = step(connection, sensor_id, until_ts)
                 done = share_before(connection, sensor_id, until_ts)
             yield (number + done) / len(sensor_ids)
-
-
-def end_of_step(connection: Connection, sensor_id: int, from_ts: int) -> int:
-    """Until when a step goes that begins at the first measure from a time on."""
-    first_ts = next_ts(connection, sensor_id, from_ts)
-    return ALL if first_ts is None else first_ts - first_ts % DAY_S + STEP_S
 
 
 def next_ts(connection: Connection, sensor_id: int, from_ts: int) -> int | None:

@@ -7,15 +7,27 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from cw_mqtt.measure.bulk import sums_by_span
 from cw_mqtt.store.measures import NIGHT, OF_TIME, OLDEST_FIRST
-from cw_mqtt.store.rollups import SPANS_S, STORED, bounds_of, end_of_step, lock, walk
+from cw_mqtt.store.rollups import (
+    ALL,
+    DAY_S,
+    SPANS_S,
+    STEP_S,
+    bounds_of,
+    cells_between,
+    lock,
+    next_ts,
+    walk,
+)
+from cw_mqtt.store.tables import rollups
 
 Cell = tuple[int, int, int]  # sensor id, span in s, start
 
 IN_ORDER = OF_TIME.order_by(*OLDEST_FIRST)
+STORED = {s: select(rollups).where(cells_between(s, s)) for s in SPANS_S}
 
 
 def check_rollups(engine: Engine, max_gap_s: int, wrong: list[Cell]) -> Iterator[float]:
@@ -24,7 +36,8 @@ def check_rollups(engine: Engine, max_gap_s: int, wrong: list[Cell]) -> Iterator
     def step(connection: Connection, sensor_id: int, from_ts: int) -> int:
         (found,) = lock(connection, [sensor_id], max_gap_s)
         from_ts = max(from_ts, found.thinned_ts)
-        until_ts = end_of_step(connection, sensor_id, from_ts)
+        first_ts = next_ts(connection, sensor_id, from_ts)
+        until_ts = ALL if first_ts is None else first_ts - first_ts % DAY_S + STEP_S
         bounds = bounds_of([sensor_id], from_ts, until_ts, max_gap_s)
         in_cells = {"sensor_id": sensor_id, "until_ts": min(until_ts, found.built_ts)}
         rows = connection.execute(IN_ORDER, bounds | in_cells).all()

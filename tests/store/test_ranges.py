@@ -12,9 +12,10 @@ from sqlalchemy import insert
 from cw_mqtt.measure.energy import NOTHING, carry
 from cw_mqtt.model import EnergySum, Key, Range
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.ranges import energy_sums, list_measures
+from cw_mqtt.store.ranges import list_measures
 from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import build, forget
+from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures
 from tests.home import MAX_GAP_S, Home
 from tests.store.test_rollups import assert_right

@@ -8,9 +8,9 @@ from cw_mqtt.model import Key, Range, Verdict
 from cw_mqtt.store import retention
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.ranges import stored_energy
 from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import forget
+from cw_mqtt.store.sums import stored_energy
 from tests.home import MAX_GAP_S, START_TS, Home, reading
 from tests.store.test_rollups import assert_right
 

@@ -14,9 +14,9 @@ from cw_mqtt.model import Energy, Key, Range
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED, measure_row
-from cw_mqtt.store.ranges import stored_energy
 from cw_mqtt.store.rollups import ALL, Mark, build, find_mark, forget, refresh
 from cw_mqtt.store.rows import add_entries
+from cw_mqtt.store.sums import stored_energy
 from cw_mqtt.tools.audit import check_rollups
 from tests.home import MAX_GAP_S, START_TS, Home, reading
 from tests.waiting import wait_until
