@@ -55,7 +55,7 @@ REQUEST_CONFIG = {"tools.log_tracebacks.on": True, "request.process_request_body
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one path answers; `cache_s` is for what changes only with the version.
+    """What one path answers; `cache_s` is for what changes only with its address.
 
     `body` is told who asks, None when anybody may.
     """

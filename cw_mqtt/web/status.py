@@ -1,5 +1,6 @@
 """The status page: what each sensor and each stage does now."""
 
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cw_mqtt.model import SensorState, iso_utc, timeout_s
 from cw_mqtt.web.gate import base_path
 
 FOLDER = Path(__file__).parent
+KEPT_BY_BROWSERS = ("status.css", "status.js")
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 AGES_S = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -30,11 +32,16 @@ def age(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
+def mark() -> str:
+    """What changes with the files that browsers keep; tells a stranger no version."""
+    return f"{zlib.crc32(b''.join((FOLDER / file).read_bytes() for file in KEPT_BY_BROWSERS)):x}"
+
+
 TEMPLATES = Environment(
     loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 TEMPLATES.filters |= {"grouped": grouped, "age": age, "iso_utc": iso_utc}
-TEMPLATES.globals |= {"version": __version__, "base": base_path}
+TEMPLATES.globals |= {"version": __version__, "mark": mark(), "base": base_path}
 
 
 class StatusPage:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine
 
+from cw_mqtt import __version__
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.health import Health
 from cw_mqtt.journal import Journal
@@ -166,6 +167,15 @@ def test_from_elsewhere_health_says_no_more_than_what_works(site: Site) -> None:
     assert answer["stages"]["web"] == {"state": "working"}
     assert details.status == 401
     assert "version" in json.loads(site.call("/health/details").text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/login", "/health", "/status.css", "/api/openapi.json", "/api/x"]
+)
+def test_a_stranger_learns_no_version(site: Site, path: str) -> None:
+    answer = site.call(path, None, headers={"X-Forwarded-For": "192.0.2.1"})
+
+    assert __version__ not in answer.text + str(answer.headers)
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/health", "/status.css", "/api/openapi.json"])
