@@ -86,6 +86,7 @@ def sqlite_engine(path: Path) -> Engine:
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": BUSY_TIMEOUT_S},
         hide_parameters=True,
+        pool_use_lifo=True,  # the one used last has its pages at hand
     )
     event.listen(engine, "first_connect", lambda connection, _: tell_mode(connection, path))
     event.listen(engine, "connect", prepare_sqlite)
