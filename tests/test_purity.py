@@ -28,6 +28,7 @@ PURE = (
     "cw_mqtt/publish/entities.py",
     "cw_mqtt/publish/identity.py",
     "cw_mqtt/publish/requests.py",
+    "cw_mqtt/publish/send_queue.py",
     "cw_mqtt/publish/retelling.py",
     "cw_mqtt/publish/topics.py",
     "cw_mqtt/publish/totals.py",

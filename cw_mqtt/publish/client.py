@@ -4,12 +4,11 @@ There is no network thread that could die unnoticed or be joined without limit: 
 connection calls `work`, which waits for the network and for the bell at the same time.
 """
 
-import math
 import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,11 +21,14 @@ from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.publish.limits import Limits, Protocol
 from cw_mqtt.publish.network import (
-    NOT_TAKEN,
     REFUSALS,
     VERSION_REFUSED,
+    WEAKER,
     NetworkBell,
+    VersionRefusedError,
+    WillRefusedError,
     in_words,
+    not_taken,
     refusal,
 )
 from cw_mqtt.publish.paho_client import (
@@ -36,6 +38,7 @@ from cw_mqtt.publish.paho_client import (
     properties,
 )
 from cw_mqtt.publish.requests import Received
+from cw_mqtt.publish.send_queue import SendQueue
 from cw_mqtt.publish.topics import Message
 
 KEEPALIVE_S = 15
@@ -45,20 +48,6 @@ CONNACK_WITHIN_S = 5.0  # amqtt waits for more of a CONNECT that it does not und
 TICK_S = 1.0  # paho looks after its keepalive at least this often
 MOST_RECEIVED = 100
 UNKNOWN = Limits()
-# by the reason for which a broker refuses a CONNECT because of its will
-WEAKER: Mapping[int, dict[str, Any]] = {154: {"retain": False}, 155: {"qos": 0}}
-
-
-class VersionRefusedError(ResourceAwayError):
-    """The broker does not speak this version of MQTT, as far as one can tell."""
-
-
-class WillRefusedError(ResourceAwayError):
-    """The broker takes no such last will; `will` is one that it may take."""
-
-    def __init__(self, will: Message) -> None:
-        super().__init__("the broker takes no such last will")
-        self.will = will
 
 
 class Connection:
@@ -90,8 +79,7 @@ class Connection:
         self._client_id = client_id
         self._bell = bell
         self._will = will
-        self._outbox: dict[str, Message] = {}
-        self._unacked: dict[int, tuple[float, Message]] = {}
+        self._queue = SendQueue()
         self._acks: deque[tuple[int, ReasonCode]] = deque()
         self._connack: ReasonCode | None = None
         self._subacks: dict[int, list[ReasonCode]] = {}
@@ -102,7 +90,7 @@ class Connection:
     @property
     def waiting(self) -> int:
         """How many messages the broker has not taken yet."""
-        return len(self._outbox) + len(self._unacked)
+        return len(self._queue)
 
     @property
     def is_late(self) -> bool:
@@ -112,7 +100,7 @@ class Connection:
     @property
     def behind(self) -> bool:
         """Whether the broker takes messages slower than we have them."""
-        return bool(self._outbox)
+        return self._queue.behind
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe with QoS 1 and wait until the broker has confirmed it.
@@ -137,8 +125,13 @@ class Connection:
         if objection := self.limits.objection(message, self.protocol):
             self.refused[message.topic] = objection
             return
-        self._outbox[message.topic] = message
+        self._queue.put(message)
         self._hand_over()
+
+    def publish_all(self, messages: Iterable[Message]) -> None:
+        """Publish messages in this order."""
+        for message in messages:
+            self.publish(message)
 
     def objection(self, messages: Iterable[Message]) -> str | None:
         """The first of these messages that the broker would not take, and why."""
@@ -147,8 +140,7 @@ class Connection:
 
     def unanswered(self) -> Message | None:
         """The largest of the messages that the broker has not acknowledged."""
-        handed = (message for _, message in self._unacked.values())
-        return max(handed, key=lambda message: len(message.payload), default=None)
+        return self._queue.largest()
 
     def settle(self, within_s: float = ANSWER_WITHIN_S) -> None:
         """Wait until the broker has acknowledged everything."""
@@ -196,15 +188,14 @@ class Connection:
         return client
 
     def _open(self, settings: MqttSettings) -> None:
+        session = properties(self.protocol, PacketTypes.CONNECT, SessionExpiryInterval=WILL_DELAY_S)
         try:
             self._paho.connect(
                 settings.host,
                 settings.port,
                 keepalive=KEEPALIVE_S,
                 clean_start=False if self.protocol == "5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
-                properties=properties(
-                    self.protocol, PacketTypes.CONNECT, SessionExpiryInterval=WILL_DELAY_S
-                ),
+                properties=session,
             )
         except (OSError, ValueError) as error:  # ValueError: a host name that cannot be one
             raise ResourceAwayError(f"cannot reach {self._broker}: {in_words(error)}") from error
@@ -231,8 +222,7 @@ class Connection:
     def _hand_over(self) -> None:
         """Give paho what waits, as far as the broker keeps up."""
         self._take_acks()
-        while self._outbox and len(self._unacked) < self.limits.window:
-            message = self._outbox.pop(next(iter(self._outbox)))
+        while message := self._queue.take(self.limits.window):
             handed = self._paho.publish(
                 message.topic,
                 message.payload,
@@ -240,14 +230,14 @@ class Connection:
                 message.retain,
                 message_properties(self.protocol, message),
             )
-            self._unacked[handed.mid] = (time.monotonic(), message)
+            self._queue.sent(handed.mid, message, time.monotonic())
             self.published += 1
             self._take_acks()
 
     def _take_acks(self) -> None:
         while self._acks:
             mid, answer = self._acks.popleft()
-            _, message = self._unacked.pop(mid)
+            message = self._queue.acked(mid)
             if message.qos:
                 self.acked_at_s = time.monotonic()
             if answer.is_failure:
@@ -269,8 +259,7 @@ class Connection:
             raise ResourceAwayError(f"{self._broker} no longer acknowledges messages")
 
     def _owing_s(self) -> float:
-        """The age of the oldest message that is not acknowledged."""
-        return time.monotonic() - next((at_s for at_s, _ in self._unacked.values()), math.inf)
+        return self._queue.owing_s(time.monotonic())
 
     def _why_closed(self) -> str:
         """What may have made the broker close the connection without a word."""
@@ -309,8 +298,3 @@ class Connection:
                 getattr(message.properties, "CorrelationData", None),
             )
         )
-
-
-def not_taken(answer: ReasonCode) -> str:
-    """Why the broker does not let us use a topic."""
-    return NOT_TAKEN.get(answer.value, f"the broker says: {answer.getName().lower()}")

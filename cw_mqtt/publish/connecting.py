@@ -1,9 +1,9 @@
 """A connection in the way that this broker wants it: version of MQTT, last will."""
 
 from cw_mqtt.config.settings import MqttSettings
-from cw_mqtt.publish.client import UNKNOWN, Connection, VersionRefusedError, WillRefusedError
+from cw_mqtt.publish.client import UNKNOWN, Connection
 from cw_mqtt.publish.limits import Limits, Protocol
-from cw_mqtt.publish.network import NetworkBell
+from cw_mqtt.publish.network import NetworkBell, VersionRefusedError, WillRefusedError
 from cw_mqtt.publish.topics import Message
 
 

@@ -3,6 +3,7 @@
 import select
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +11,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from cw_mqtt.config.settings import TlsSettings
 from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.publish.topics import Message
 from cw_mqtt.stages import Bell
 
 VERSION_REFUSED = 132
@@ -29,6 +31,21 @@ REFUSALS = {
     138: "has banned this client",
     142: "lets another client take over: it uses the same client id",
 }
+
+# by the reason for which a broker refuses a CONNECT because of its will
+WEAKER: Mapping[int, dict[str, Any]] = {154: {"retain": False}, 155: {"qos": 0}}
+
+
+class VersionRefusedError(ResourceAwayError):
+    """The broker does not speak this version of MQTT, as far as one can tell."""
+
+
+class WillRefusedError(ResourceAwayError):
+    """The broker takes no such last will; `will` is one that it may take."""
+
+    def __init__(self, will: Message) -> None:
+        super().__init__("the broker takes no such last will")
+        self.will = will
 
 
 class NetworkBell(Bell):
@@ -107,6 +124,11 @@ def tls_context(tls: TlsSettings) -> ssl.SSLContext:
 def refusal(code: ReasonCode) -> str:
     """Why the broker refuses the connection, as the end of a sentence about it."""
     return REFUSALS.get(code.value, f"refuses the connection: {code.getName().lower()}")
+
+
+def not_taken(answer: ReasonCode) -> str:
+    """Why the broker does not let us use a topic."""
+    return NOT_TAKEN.get(answer.value, f"the broker says: {answer.getName().lower()}")
 
 
 def in_words(error: Exception) -> str:

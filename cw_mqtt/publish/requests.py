@@ -49,6 +49,11 @@ class Requests:
     actions: Mapping[str, Callable[[], None]]
     kept: Collection[str] = field(default_factory=frozenset)
 
+    @property
+    def verbs(self) -> list[str]:
+        """All that may be asked."""
+        return [*self.questions, *self.actions]
+
     def answer(self, request: Received) -> Answer:
         """The answer to a message under the topic of requests, an error if it is refused."""
         verb = request.topic.removeprefix(self.topics.request(""))
@@ -78,8 +83,7 @@ class Requests:
             return None
         if verb in self.actions:
             return f"off; to allow it, add {verb} to mqtt.allow_requests in config.yaml"
-        known = ", ".join((*self.questions, *self.actions))
-        return f"unknown request; known are: {known}"
+        return f"unknown request; known are: {', '.join(self.verbs)}"
 
     def _response_topic(self, verb: str, wanted: str | None) -> str:
         if not wanted or wanted in self.kept or set(wanted) & set("+#"):

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from cw_mqtt.journal import Journal
 from cw_mqtt.model import Energy, Event, SensorState
 from cw_mqtt.publish.client import TICK_S, Connection
 from cw_mqtt.publish.connecting import connect
-from cw_mqtt.publish.discovery import MIGRATE, discovery_first
+from cw_mqtt.publish.handover import hand_over
 from cw_mqtt.publish.identity import Identity
 from cw_mqtt.publish.kept import kept, read_back
 from cw_mqtt.publish.limits import Protocol, Suspicion
@@ -26,7 +26,7 @@ from cw_mqtt.publish.network import NetworkBell
 from cw_mqtt.publish.requests import Received, Requests
 from cw_mqtt.publish.retelling import Retelling
 from cw_mqtt.publish.telling import Telling
-from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics, cleared
+from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics
 from cw_mqtt.publish.totals import Retained, topics_of_totals
 
 log = logging.getLogger(__name__)
@@ -75,11 +75,16 @@ class MqttPublisher:
         self._lift_total = lift_total
         self._knows_totals = knows_totals
         self._bridge_info = bridge_info
-        self._actions = {"discovery/republish": self._republish, **actions}
-        self._questions = {"health_check": health.report}
         self._birth_pause_s = birth_pause_s
         self._totals_within_s = totals_within_s
         self._topics = Topics(mqtt.base_topic)
+        self._retelling = Retelling()
+        self._requests = Requests(
+            self._topics,
+            mqtt.allow_requests,
+            questions={"health_check": health.report},
+            actions={"discovery/republish": self._republish, **actions},
+        )
         self._neighbours = Neighbours(self._topics, gone_after_s)
         self._telling = Telling(settings, self._topics, journal, health, events, clock)
         self._bell = NetworkBell()
@@ -89,7 +94,6 @@ class MqttPublisher:
         self._said: set[str] = set()
         self._suspicion = Suspicion()
         self._health_at_s = 0.0
-        self._retelling = Retelling()
         self._retained: Retained | None = None  # from before the first connection
         health.ask(self.name, answer=self._figures)
 
@@ -158,14 +162,14 @@ class MqttPublisher:
 
     def _greet(self, connection: Connection, identity: Identity) -> None:
         """Tell everything in the order that shows subscribers nothing half done."""
-        verbs = ["#"] if connection.limits.wildcards else [*self._questions, *self._actions]
+        verbs = ["#"] if connection.limits.wildcards else self._requests.verbs
         requests = map(self._topics.request, verbs)
         info = self._topics.bridge("info")
         connection.subscribe([self._mqtt.discovery.birth_topic, info, *requests])
         self._telling.join_totals(self._join_total)
-        self._hand_over_discovery(connection, identity)
+        hand_over(connection, identity, self._journal, self._neighbours)
         connection.publish(self._info(connection))
-        publish_all(connection, self._telling.everything())
+        connection.publish_all(self._telling.everything())
         self._say_alive(connection)
         connection.settle()
         read_back(connection, identity.discovery)
@@ -189,7 +193,7 @@ class MqttPublisher:
         while connection.received:
             self._take(connection, identity, connection.received.popleft())
         self._telling.join_totals(self._join_total)
-        publish_all(connection, self._telling.due())
+        connection.publish_all(self._telling.due())
         if not connection.behind:
             for message in self._telling.happened():
                 connection.publish(message)
@@ -197,39 +201,19 @@ class MqttPublisher:
                     break
         now_s = time.monotonic()
         if self._retelling.is_due(now_s):
-            publish_all(connection, identity.discovery)
-            publish_all(connection, self._telling.everything())
+            connection.publish_all(identity.discovery)
+            connection.publish_all(self._telling.everything())
             self._say_alive(connection)
         if now_s >= self._health_at_s:
             self._say_alive(connection)
-        self._report_refused(connection)
+        for topic, why in connection.refused.items():
+            self._say(topic, f"the broker does not take {topic}: {why}")
 
     def _leave(self, connection: Connection) -> None:
-        publish_all(connection, self._telling.everything())
+        connection.publish_all(self._telling.everything())
         connection.publish(self._topics.bridge_state(online=False))
         connection.settle(ACK_AT_THE_END_WITHIN_S)
         connection.say_goodbye()
-
-    def _hand_over_discovery(self, connection: Connection, identity: Identity) -> None:
-        """Publish discovery; clear what was retained under topics no longer wanted.
-
-        For entities that change from one style of discovery to the other, Home Assistant is
-        told first, so that it keeps their history and their users' changes. Of those that end,
-        discovery is cleared before the values: an entity still there cannot read an empty value.
-        """
-        unused = self._journal.retained_topics() - identity.retained
-        theirs = self._neighbours.theirs(connection, unused)
-        self._journal.note_retained((), theirs)
-        ghosts = sorted(unused - theirs, key=discovery_first)
-        moving = [topic for topic in ghosts if topic in identity.handed_over]
-        publish_all(connection, (Message(topic, MIGRATE, 1, retain=True) for topic in moving))
-        connection.settle()
-        publish_all(connection, identity.discovery)
-        connection.settle()
-        publish_all(connection, map(cleared, ghosts))
-        connection.settle()
-        # what the broker did not let us clear is tried again on the next connection
-        self._journal.note_retained((), set(ghosts) - connection.refused.keys())
 
     def _look_around(self, connection: Connection, installation: str) -> None:
         """See what the broker keeps, before any of it is replaced."""
@@ -263,34 +247,26 @@ class MqttPublisher:
 
     def _take(self, connection: Connection, identity: Identity, received: Received) -> None:
         """Home Assistant's birth, another bridge, or a request."""
+        birth_topic = self._mqtt.discovery.birth_topic
         if received.topic == self._topics.bridge("info"):
             if self._neighbours.yields_to(connection, received, self._journal.installation):
                 connection.publish(self._info(connection))
                 self._say_alive(connection)
         elif received.topic.startswith(self._topics.request("")):
             self._answer(connection, identity, received)
-        elif received.topic == self._mqtt.discovery.birth_topic and received.payload == ONLINE:
-            pause_s = random.uniform(*self._birth_pause_s)  # noqa: S311 - no secret
-            if not received.retained:
-                self._retelling.ask(time.monotonic(), pause_s)
+        elif (received.topic, received.payload, received.retained) == (birth_topic, ONLINE, False):
+            self._republish(random.uniform(*self._birth_pause_s))  # noqa: S311 - no secret
 
     def _answer(self, connection: Connection, identity: Identity, request: Received) -> None:
-        requests = Requests(
-            self._topics,
-            self._mqtt.allow_requests,
-            self._questions,
-            self._actions,
-            identity.retained,
-        )
-        answer = requests.answer(request)
+        answer = replace(self._requests, kept=identity.retained).answer(request)
         connection.publish(answer.message)
         if answer.afterwards:
             connection.settle()
             log.info("%s was asked for over MQTT", request.topic)
             answer.afterwards()
 
-    def _republish(self) -> None:
-        self._retelling.ask(time.monotonic(), 0.0)
+    def _republish(self, pause_s: float = 0.0) -> None:
+        self._retelling.ask(time.monotonic(), pause_s)
 
     def _info(self, connection: Connection) -> Message:
         return self._telling.info(
@@ -302,12 +278,8 @@ class MqttPublisher:
         )
 
     def _say_alive(self, connection: Connection) -> None:
-        publish_all(connection, self._telling.alive())
+        connection.publish_all(self._telling.alive())
         self._health_at_s = time.monotonic() + HEALTH_EVERY_S
-
-    def _report_refused(self, connection: Connection) -> None:
-        for topic, why in connection.refused.items():
-            self._say(topic, f"the broker does not take {topic}: {why}")
 
     def _say(self, what: str, text: str) -> None:
         """Say it once."""
@@ -327,9 +299,3 @@ class MqttPublisher:
             "refused": dict(connection.refused),
             "most_packet_bytes": connection.limits.packet_bytes,
         }
-
-
-def publish_all(connection: Connection, messages: Iterable[Message]) -> None:
-    """Publish messages in this order."""
-    for message in messages:
-        connection.publish(message)
