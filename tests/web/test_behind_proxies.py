@@ -35,7 +35,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen {port} ssl;
+        listen {host}:{port} ssl;
         ssl_certificate {folder}/both.pem;
         ssl_certificate_key {folder}/both.pem;
         {example}
@@ -60,6 +60,7 @@ CADDY_AROUND = """\
     storage file_system {folder}
 }}
 https://{host}:{port} {{
+    bind {host}
     tls {folder}/both.pem {folder}/both.pem
     {example}
 }}
