@@ -12,15 +12,24 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.heard import Filters
 from cw_mqtt.journal_file import SET_STATE, JournalFile
+from cw_mqtt.journal_rows import (
+    ADD_READING,
+    Entry,
+    entry_of,
+    kept_text,
+    read_kept,
+    read_state,
+    row_of,
+    state_text,
+)
 from cw_mqtt.model import Era, Kept, Reading, SensorState
 from cw_mqtt.stages import Bell
 
@@ -36,28 +45,11 @@ MOST_RECENT = 500_000  # where no filter can be written
 PAYLOAD_BYTES = 16
 SENSOR, KEY = "sensor:", "key:"
 
-COLUMNS = tuple(field.name for field in fields(Reading))
 READINGS_AFTER = "SELECT * FROM readings WHERE seq > ? ORDER BY seq LIMIT ?"
-ADD_READING = f"INSERT INTO readings VALUES ({'?, ' * len(COLUMNS)}?, ?, ?)"  # noqa: S608 - only marks
 HEARD_AFTER = "SELECT heard FROM heard UNION ALL SELECT heard FROM readings WHERE seq > ?"
 
-STATE = TypeAdapter(SensorState)
-KEPT = TypeAdapter(Kept)
 ERA = TypeAdapter(Era)
 RUNS = TypeAdapter(dict[str, int])
-READING = TypeAdapter(Reading)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A reading with its sequence number in the journal (from 1, without end).
-
-    One that has `was_ts` was entered before, with that time.
-    """
-
-    seq: int
-    reading: Reading
-    was_ts: int | None = None
 
 
 class Journal:
@@ -375,44 +367,6 @@ class Journal:
         return {**self._names, **newest, **states, **kept}
 
 
-def row_of(entry: Entry, heard: bytes = b"") -> tuple[Any, ...]:
-    """An entry as a row, with the payloads that were heard meanwhile."""
-    values = (getattr(entry.reading, name) for name in COLUMNS)
-    return (entry.seq, *values, entry.was_ts, heard)
-
-
-def entry_of(row: Sequence[Any]) -> Entry:
-    """The entry of a row. Raises `ValidationError` for one that makes no sense."""
-    seq, *values, was_ts, _heard = row
-    reading = READING.validate_python(dict(zip(COLUMNS, values, strict=True)))
-    return Entry(seq, reading, was_ts)
-
-
 def newest_in(connection: sqlite3.Connection) -> int:
     """The highest sequence number of the readings that are there, 0 where none is."""
     return connection.execute("SELECT max(seq) FROM readings").fetchone()[0] or 0
-
-
-def state_text(state: SensorState) -> str:
-    """A state as JSON; what it has by default is left out, so that it fits in a page."""
-    return STATE.dump_json(state, exclude_defaults=True).decode()
-
-
-def read_state(name: str, text: str) -> SensorState | None:
-    """A state from its JSON; None for one that makes no sense."""
-    with suppress(ValidationError):
-        return STATE.validate_json(text)
-    log.error("the state of %s that was kept is damaged; it begins anew", name)
-    return None
-
-
-def kept_text(kept: Kept) -> str:
-    """What is kept under a key as JSON."""
-    return KEPT.dump_json(kept, exclude_defaults=True).decode()
-
-
-def read_kept(text: str) -> Kept:
-    """What is kept under a key from its JSON; nothing, where that makes no sense."""
-    with suppress(ValidationError):
-        return KEPT.validate_json(text)
-    return Kept()

@@ -10,8 +10,9 @@ import pytest
 
 from cw_mqtt import journal as journal_module
 from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
-from cw_mqtt.journal import Entry, Journal
+from cw_mqtt.journal import Journal
 from cw_mqtt.journal_file import PAGE_BYTES, TABLES
+from cw_mqtt.journal_rows import Entry
 from cw_mqtt.model import Chain, Energy, Era, Heard, Packet, Reading, SensorState, Verdict
 
 PACKET = Packet(750, 240, 3296, 412, bytes(6), bytes(range(200, 216)))

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.health import Health
-from cw_mqtt.journal import Entry, Journal
+from cw_mqtt.journal import Journal
+from cw_mqtt.journal_rows import Entry
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
 from cw_mqtt.store.deletions import forget_some
 from cw_mqtt.store.engine import place, snapshot, transaction

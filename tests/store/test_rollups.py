@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from cw_mqtt.journal import Entry
+from cw_mqtt.journal_rows import Entry
 from cw_mqtt.model import Energy, Key, Range
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
