@@ -216,7 +216,7 @@ def refuse_doubtful(head: h11.Request, said: bytes) -> None:
     if len(names) > MOST_HEADERS or len(raw) > MOST_HEAD_BYTES:
         raise RefusedRequestError(431, f"Expected {MOST_HEADERS} headers in 16 KiB at most.")
     if head.http_version not in (b"1.0", b"1.1"):
-        raise RefusedRequestError(505, "This server speaks HTTP/1.0 and HTTP/1.1.")
+        raise RefusedRequestError(400, "This server speaks HTTP/1.0 and HTTP/1.1.")
     if any(names.count(name) > 1 for name in SAID_ONCE) or len(LENGTH.findall(raw)) > 1:
         raise RefusedRequestError(400, "A header that may be there once is there twice.")
     if any(b"_" in name for name in names):  # in WSGI the same as one with -

@@ -208,7 +208,8 @@ def test_headers_that_two_programs_may_read_otherwise_are_refused(
 @pytest.mark.parametrize(
     ("request_line", "status"),
     [
-        ("GET / HTTP/2.0", "505 HTTP Version Not Supported"),
+        ("GET / HTTP/2.0", "400 Bad Request"),
+        ("GET / HTTP/1.7", "400 Bad Request"),
         ("GET / HTTP/ 1.1", "400 Bad Request"),
         ("GET  / HTTP/1.1", "400 Bad Request"),
         ("GET /\xff HTTP/1.1", "400 Bad Request"),
