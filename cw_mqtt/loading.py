@@ -47,17 +47,19 @@ def load_totals(
         ]
         journal.commit(state for state in joined if state != states[state.sensor])
     for state in joined:
-        start_kwh, began_kwh = (
-            sensors[state.sensor].start_kwh,
-            state.energy.start_j / JOULES_PER_KWH,
+        warn_of_lower_start(state, sensors[state.sensor].start_kwh)
+
+
+def warn_of_lower_start(state: SensorState, start_kwh: float) -> None:
+    """Say that a start which is lower than the one the total has begun at changes nothing."""
+    began_kwh = state.energy.start_j / JOULES_PER_KWH
+    if start_kwh < began_kwh:
+        log.warning(
+            "%s: start_kwh is %s now; the total, begun at %s, stays as it is: it never falls",
+            state.sensor,
+            start_kwh,
+            began_kwh,
         )
-        if start_kwh < began_kwh:
-            log.warning(
-                "%s: start_kwh is %s now; the total, begun at %s, stays as it is: it never falls",
-                state.sensor,
-                start_kwh,
-                began_kwh,
-            )
 
 
 def lift_total(journal: Journal, slug: str, published: Energy) -> None:

@@ -148,13 +148,18 @@ def make_stages(
         )
         services.append(held.enter_context(closing(publisher)))
     services.append(writer)
+    log_start(settings)
+    return Stages([Stage(service, health) for service in services])
+
+
+def log_start(settings: Settings) -> None:
+    """Say what has begun, and what of the settings may not be meant so."""
     zone, count = settings.timezone, len(settings.sensors)
     log.info("cw-mqtt %s, %d sensors, time zone %s", __version__, count, zone)
     for sensor in settings.sensors:
         log.info("sensor %s: key %s", sensor.slug, fingerprint(sensor.key.get_secret_value()))
     for text in warnings(settings):
         log.warning("%s", text)
-    return Stages([Stage(service, health) for service in services])
 
 
 def make_publisher(
