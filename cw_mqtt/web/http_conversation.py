@@ -150,10 +150,12 @@ class Conversation:
         self.http.start_next_cycle()
         return True
 
-    def end(self) -> None:
+    def end(self, *, at_once: bool) -> None:
         """End the connection, with a moment for what the caller has not taken yet."""
         self.writer.close()
-        asyncio.get_running_loop().call_later(LINGER_S, self.writer.transport.abort)
+        asyncio.get_running_loop().call_later(
+            0.0 if at_once else LINGER_S, self.writer.transport.abort
+        )
 
     async def refuse(self, error: RefusedRequestError, headers: Mapping[str, str]) -> None:
         """Answer in our words, with `headers`; nothing else can be said after that."""

@@ -142,6 +142,7 @@ class HttpServer:
         self._is_quick = is_quick
         self._headers = headers
         self._places: set[Place] = set()
+        self._is_ending = False
 
     def listen(self) -> socket.socket:
         """The port, taken for us. Raises `OSError` when it cannot be had."""
@@ -154,12 +155,16 @@ class HttpServer:
 
     async def serve(self, listening: socket.socket, stopped: asyncio.Event) -> None:
         """Answer until `stopped`, then finish within a moment; closes the port."""
+        self._is_ending = False
         self._usual, self._quick = Workers("web", WORKERS), Workers("web quick", QUICK_WORKERS)
+        loop = asyncio.get_running_loop()
         with listening:
             listening.settimeout(0)
-            accepting = asyncio.create_task(self._accept(listening))
+            loop.add_reader(listening, self._let_in, listening)
             await stopped.wait()
-            accepting.cancel()
+            loop.remove_reader(listening)
+        self._is_ending = True
+        await asyncio.sleep(0)  # who was let in last begins, so that it ends too
         for place in self._places:
             if place.task and place.waits_since_s is not None:
                 place.task.cancel()
@@ -172,20 +177,27 @@ class HttpServer:
         """Wait until one of the usual workers is free."""
         await self._usual.do(lambda: None)
 
-    async def _accept(self, listening: socket.socket) -> None:
+    def _let_in(self, listening: socket.socket) -> None:
+        """Take one caller; the loop asks again while others stand at the door.
+
+        Its own `sock_accept` loses a caller when it is cancelled at that moment.
+        """
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                caller, address = await loop.sock_accept(listening)
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    await asyncio.sleep(NO_FILES_LEFT_PAUSE_S)
-                continue
-            self._make_room(address[0])
-            place = Place(address[0], loop.time())
-            self._places.add(place)
-            place.task = asyncio.create_task(self._serve_caller(place, caller, address[:2]))
-            await asyncio.sleep(0)  # it begins, so that it also ends: many may stand at the door
+        try:
+            caller, address = listening.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                loop.remove_reader(listening)
+                loop.call_later(NO_FILES_LEFT_PAUSE_S, self._open_again, listening)
+            return
+        self._make_room(address[0])
+        place = Place(address[0], loop.time())
+        self._places.add(place)
+        place.task = loop.create_task(self._serve_caller(place, caller, address[:2]))
+
+    def _open_again(self, listening: socket.socket) -> None:
+        if not self._is_ending:
+            asyncio.get_running_loop().add_reader(listening, self._let_in, listening)
 
     def _make_room(self, address: str) -> None:
         """End the longest waiting connection of this address, or of the one that has most."""
@@ -215,7 +227,7 @@ class HttpServer:
         finally:
             self._places.discard(place)
             if conversation:
-                conversation.end()
+                conversation.end(at_once=self._is_ending)
             else:
                 caller.close()
 

@@ -1,10 +1,11 @@
 """The HTTP server: slow, silent and hostile callers keep nobody waiting."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -84,11 +85,23 @@ class Running:
             self.call(f"GET {path} HTTP/1.1\r\nHost: x\r\n{''.join(lines)}\r\n".encode())
         )
 
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
+    def soon(self, do: Callable[[], None]) -> None:
+        """Do something in the server's own thread."""
+        self._loop.call_soon_threadsafe(do)
+
+    def end(self) -> None:
+        """Ask the server to end; in its own thread."""
+        self._stopped.set()
+
+    def join(self) -> None:
         self._thread.join(DEADLINE_S)
-        self._callers.close()
         assert not self._thread.is_alive()
+
+    def stop(self) -> None:
+        with suppress(RuntimeError):  # it has ended already
+            self.soon(self.end)
+        self.join()
+        self._callers.close()
 
 
 def first_line(caller: socket.socket) -> str:
@@ -253,6 +266,33 @@ def test_a_long_answer_that_nobody_takes_ends_and_waits_in_no_memory(
 
     assert application.closed.wait(DEADLINE_S)
     assert application.parts_sent < 200  # what the system's own buffers take
+
+
+def test_who_comes_at_the_last_moment_is_not_left_without_an_end(application: Application) -> None:
+    running, callers = Running(application), []
+
+    def come_while_it_ends() -> None:
+        callers.extend(running.call(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(3))
+        running.end()
+
+    gc.disable()  # which would end a connection that is only forgotten
+    try:
+        running.soon(come_while_it_ends)
+        running.join()
+        ends = [ended(caller) for caller in callers]
+    finally:
+        gc.enable()
+
+    assert ends == [True] * 3
+    running.stop()
+
+
+def ended(caller: socket.socket) -> bool:
+    """Whether the server has ended a connection, answered or not; raises when it never does."""
+    with suppress(ConnectionError):
+        while caller.recv(4096):
+            pass
+    return True
 
 
 def test_a_caller_who_ends_his_side_is_answered(running: Running) -> None:
