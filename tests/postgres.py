@@ -12,8 +12,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,16 @@ class PostgresServer(Program):
         """Its processes stand still, as on a disk that hangs; none of them ends."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         processes = [self.pid, *map(int, children)]
-        for process in processes:
-            os.kill(process, signal.SIGSTOP)
+        self._send(processes, signal.SIGSTOP)
         try:
             yield
         finally:
-            for process in processes:
-                os.kill(process, signal.SIGCONT)
+            self._send(processes, signal.SIGCONT)
+
+    def _send(self, processes: Iterable[int], number: signal.Signals) -> None:
+        for process in processes:
+            with suppress(ProcessLookupError):  # that of a connection which has just ended
+                os.kill(process, number)
 
     def empty(self) -> str:
         """The URL of its own database with nothing in it: another takes a thousand new files."""

@@ -210,6 +210,7 @@ class MqttPublisher:
             self._say(topic, f"the broker does not take {topic}: {why}")
 
     def _leave(self, connection: Connection) -> None:
+        connection.publish_all(self._telling.happened())
         connection.publish_all(self._telling.everything())
         connection.publish(self._topics.bridge_state(online=False))
         connection.settle(ACK_AT_THE_END_WITHIN_S)

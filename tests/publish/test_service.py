@@ -206,6 +206,15 @@ def test_every_retained_topic_is_in_the_ledger(house: House, broker: Broker) -> 
     late.close()
 
 
+def test_what_happened_just_before_the_end_is_told(house: House, observer: Observer) -> None:
+    house.start_and_wait()
+
+    house.events.append(Event("config_reloaded", NOW_TS))
+    house.stop()
+
+    wait_until(lambda: observer.payloads("citizenwatt/bridge/event"))
+
+
 def test_a_receiver_that_is_lost_is_an_event(house: House, observer: Observer) -> None:
     house.start_and_wait()
     house.health.working("receiver hall")

@@ -262,4 +262,5 @@ def test_a_sensor_that_is_added_to_ours_takes_over_nothing_of_before(
     house.start_and_wait()
 
     observer.wait_for("citizenwatt/attic/energy", "0.000")
-    assert json.loads(observer.last(TOTALS) or "")["sensors"] == {"main": "a1", "attic": "a2"}
+    both = {"main": "a1", "attic": "a2"}
+    wait_until(lambda: json.loads(observer.last(TOTALS) or "")["sensors"] == both)

@@ -529,10 +529,10 @@ def test_a_price_holds_from_its_day_on_also_while_the_bridge_runs(home):
     home.name_sensors({"main": "CitizenWatt"}, providers=lines)
     price = "SELECT day_slope_watt_euros FROM providers"
 
-    with home.running():
+    with home.running() as writer:
         before = home.ask(price)
         home.now_ts += 10 * 86400
-        home.journal.ring()
+        writer.wake()
         wait_until(lambda: home.ask(price) == [(0.3,)])
 
     assert before == [(0.25,)]
