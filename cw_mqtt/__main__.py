@@ -2,7 +2,7 @@
 
 import sys
 
-from cw_mqtt.cli import main
+from cw_mqtt.commands import main
 
 if not sys.flags.safe_path:
     del sys.path[0]  # the working folder: what is imported later is not meant from there

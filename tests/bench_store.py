@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from cw_mqtt.config.settings import DatabaseSettings
-from cw_mqtt.journal_rows import Entry
+from cw_mqtt.journal.rows import Entry
 from cw_mqtt.model import Reading, Verdict
 from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.rows import add_entries

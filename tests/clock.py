@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cw_mqtt.clock import Clocks
 from cw_mqtt.model import Chunk
+from cw_mqtt.runtime.clock import Clocks
 
 
 @dataclass

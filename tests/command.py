@@ -11,7 +11,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from cw_mqtt.cli import main
+from cw_mqtt.commands import main
 from tests.end_to_end.process import CW_MQTT
 from tests.packets import KEY
 from tests.waiting import DEADLINE_S

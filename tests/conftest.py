@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from cw_mqtt.logs import PatientHandler
+from cw_mqtt.runtime.logs import PatientHandler
 from tests.amounts import TORTURE, amount
 from tests.missing import tell_what_did_not_run
 from tests.mosquitto import Broker

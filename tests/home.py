@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from cw_mqtt.bridge import Bridge
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.bridge.bridge import Bridge
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.energy import add_measure
 from cw_mqtt.model import Author, Event, Key, Range, Reading, SensorState, Verdict
-from cw_mqtt.stages import Stage
+from cw_mqtt.runtime.health import Health
+from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.rollups import ALL

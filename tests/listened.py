@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Any
 
+from cw_mqtt.commands.analyze.analysis import Case, analyze
+from cw_mqtt.commands.analyze.findings import Finding, explain
 from cw_mqtt.decode.packets import SensorKey
 from cw_mqtt.model import SILENCE_S, Chunk
 from cw_mqtt.simulate.firmware import PERIOD_S, SensorFirmware, packets
-from cw_mqtt.tools.analyze.analysis import Case, analyze
-from cw_mqtt.tools.analyze.findings import Finding, explain
 from tests.packets import KEY, START_TS
 
 OWN_KEY = bytes.fromhex("8e51a2f0937bd4466c1be2053fa9d718")

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from cw_mqtt.acquire.capture import parse_header, parse_line
+from cw_mqtt.commands.imports import Parser, Source
 from cw_mqtt.decode.framing import Framer
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.publish.requests import read_transaction
 from cw_mqtt.publish.totals import parse_object
-from cw_mqtt.tools.imports import Parser, Source
 from cw_mqtt.web.api import Api
 from cw_mqtt.web.credentials import basic_credentials, bearer_token, cookie, form_fields
 from cw_mqtt.web.endpoints import PARAMETERS, find_call

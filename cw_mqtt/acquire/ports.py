@@ -13,8 +13,8 @@ from cw_mqtt.acquire.simulated import open_simulated
 from cw_mqtt.acquire.spi import open_spi
 from cw_mqtt.config.settings import ReceiverSettings
 from cw_mqtt.config.values import DEVICE, NETWORK, split_port
-from cw_mqtt.health import Health
-from cw_mqtt.stages import Service
+from cw_mqtt.runtime.health import Health
+from cw_mqtt.runtime.stages import Service
 
 
 def make_receiver(

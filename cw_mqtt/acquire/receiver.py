@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import closing
 
 from cw_mqtt.acquire.line import Line
-from cw_mqtt.clock import steady_s
-from cw_mqtt.health import Health
 from cw_mqtt.model import SILENCE_S, Chunk
+from cw_mqtt.runtime.clock import steady_s
+from cw_mqtt.runtime.health import Health
 
 log = logging.getLogger(__name__)
 

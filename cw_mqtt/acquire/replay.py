@@ -10,8 +10,8 @@ from pathlib import Path
 from cw_mqtt.acquire.capture import read_capture
 from cw_mqtt.acquire.pace import paced
 from cw_mqtt.acquire.receiver import HandOver
-from cw_mqtt.clock import steady_s
-from cw_mqtt.health import Health
+from cw_mqtt.runtime.clock import steady_s
+from cw_mqtt.runtime.health import Health
 
 
 class ReplayReceiver:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.config.source import Loc, Plain, Source, setting_path
 from cw_mqtt.errors import Mistake, SettingsError, UsageError
-from cw_mqtt.private import is_read_by_all
+from cw_mqtt.private_files import is_read_by_all
 
 DEFAULT_PATHS = (Path("config.yaml"), Path("/etc/cw-mqtt/config.yaml"))
 EXAMPLE_KEY = bytes(range(16))

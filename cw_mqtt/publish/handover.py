@@ -1,6 +1,6 @@
 """From what was published before to what is published now, so that no entity loses its history."""
 
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.publish.client import Connection
 from cw_mqtt.publish.discovery import MIGRATE, discovery_first
 from cw_mqtt.publish.identity import Identity

@@ -12,7 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from cw_mqtt.config.settings import TlsSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.publish.topics import Message
-from cw_mqtt.stages import Bell
+from cw_mqtt.runtime.stages import Bell
 
 VERSION_REFUSED = 132
 NOT_TAKEN = {

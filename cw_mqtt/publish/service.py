@@ -12,8 +12,7 @@ from typing import Any
 from cw_mqtt import __version__
 from cw_mqtt.config.settings import MqttSettings, Settings
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Energy, Event, SensorState
 from cw_mqtt.publish.client import TICK_S, Connection
 from cw_mqtt.publish.connecting import connect
@@ -28,6 +27,7 @@ from cw_mqtt.publish.retelling import Retelling
 from cw_mqtt.publish.telling import Telling
 from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics
 from cw_mqtt.publish.totals import Retained, topics_of_totals
+from cw_mqtt.runtime.health import Health
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cw_mqtt.health import StageHealth
 from cw_mqtt.model import PROVEN, Event
 from cw_mqtt.publish.topics import word
+from cw_mqtt.runtime.health import StageHealth
 
 RATE_OVER_S = 30.0
 RECEIVER = "receiver "  # begins the names of their stages

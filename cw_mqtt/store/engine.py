@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
-from cw_mqtt.journal_file import file_number
+from cw_mqtt.journal.file import file_number
 from cw_mqtt.store import postgres
 
 log = logging.getLogger(__name__)

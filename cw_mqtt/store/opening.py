@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Engine
 
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import SensorState
 from cw_mqtt.store.engine import patient, snapshot, transaction
 from cw_mqtt.store.providers import write_providers

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, bindparam, insert, inspect, select, update
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.journal import Journal
-from cw_mqtt.journal_rows import Entry
+from cw_mqtt.journal.journal import Journal
+from cw_mqtt.journal.rows import Entry
 from cw_mqtt.store.tables import bridge_positions
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import DBAPIError
 
-from cw_mqtt.health import Health
-from cw_mqtt.journal_rows import Entry
+from cw_mqtt.journal.rows import Entry
+from cw_mqtt.runtime.health import Health
 from cw_mqtt.store.engine import first_line
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Double, Table, bindparam, delete, func, insert, select, update
 
-from cw_mqtt.journal_rows import Entry, read_state, state_text
+from cw_mqtt.journal.rows import Entry, read_state, state_text
 from cw_mqtt.model import SensorState, Verdict
 from cw_mqtt.store.measures import ADDED, measure_row, whole
 from cw_mqtt.store.rollups import refresh, stretches

@@ -11,10 +11,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
-from cw_mqtt.journal_rows import Entry
+from cw_mqtt.journal.journal import Journal
+from cw_mqtt.journal.rows import Entry
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
+from cw_mqtt.runtime.health import Health
 from cw_mqtt.store.deletions import forget_some
 from cw_mqtt.store.engine import place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests

@@ -19,9 +19,9 @@ import cherrypy
 from cw_mqtt.config.settings import SensorSettings, WebSettings
 from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
+from cw_mqtt.runtime.health import Health
 from cw_mqtt.web.api import Api, Archive
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.certificate import WARN_DAYS, Certificate

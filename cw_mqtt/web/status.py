@@ -8,9 +8,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cw_mqtt import __version__
 from cw_mqtt.config.settings import SensorSettings
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import SensorState, iso_utc, timeout_s
+from cw_mqtt.runtime.health import Health
 from cw_mqtt.web.gate import base_path
 
 FOLDER = Path(__file__).parent

@@ -9,9 +9,9 @@ import pytest
 
 from cw_mqtt.acquire import receiver
 from cw_mqtt.errors import BridgeError
-from cw_mqtt.health import Health
 from cw_mqtt.model import Chunk
-from cw_mqtt.stages import Service
+from cw_mqtt.runtime.health import Health
+from cw_mqtt.runtime.stages import Service
 from tests.waiting import DEADLINE_S, wait_until
 
 

@@ -9,7 +9,7 @@ import pytest
 from cw_mqtt.acquire.receiver import Receiver
 from cw_mqtt.acquire.serial_port import open_serial
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.stages import Stage
+from cw_mqtt.runtime.stages import Stage
 from tests.acquire.conftest import Board, Serving
 from tests.waiting import DEADLINE_S, wait_until
 

@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 PROTOCOLS = ("5", "3.1.1")
 # The program, whose broker notices sooner that it is gone.
 HURRIED = f"""
-from cw_mqtt.cli import main
+from cw_mqtt.commands import main
 from cw_mqtt.publish import client, paho_client
 client.KEEPALIVE_S = {amount(3, torture=client.KEEPALIVE_S)}
 client.WILL_DELAY_S = paho_client.WILL_DELAY_S = {amount(1, torture=client.WILL_DELAY_S)}

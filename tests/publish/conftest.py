@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt import condition
 from cw_mqtt.publish import kept, service
+from cw_mqtt.runtime import condition
 from tests.mosquitto import Broker
 from tests.publish.doorman import Doorman
 from tests.publish.house import House

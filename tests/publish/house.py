@@ -8,7 +8,7 @@ from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.measure.energy import never_less
 from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Reading, SensorState, Verdict
 from cw_mqtt.publish.service import MqttPublisher
-from cw_mqtt.stages import Stage
+from cw_mqtt.runtime.stages import Stage
 from tests.home import START_TS, Home
 from tests.settings import SENSOR, settings
 from tests.waiting import DEADLINE_S, wait_until

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from cw_mqtt.health import resident_mb
 from cw_mqtt.publish.service import MqttPublisher
+from cw_mqtt.runtime.health import resident_mb
 from tests.amounts import amount
 from tests.publish.doorman import Doorman
 from tests.publish.house import House

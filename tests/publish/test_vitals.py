@@ -1,7 +1,7 @@
 import pytest
 
-from cw_mqtt.health import StageHealth
 from cw_mqtt.publish.vitals import Vitals
+from cw_mqtt.runtime.health import StageHealth
 
 HALL = "receiver hall"
 

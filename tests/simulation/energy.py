@@ -7,10 +7,10 @@ from pathlib import Path
 from random import Random
 
 from cw_mqtt.model import JOULES_PER_KWH, Key, Range
+from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.simulate.air import Habits, Signal, broadcast, lossy
 from cw_mqtt.simulate.firmware import SensorFirmware
 from cw_mqtt.simulate.household import plausible_power_w
-from cw_mqtt.stages import Stage
 from cw_mqtt.store.archive import Archive
 from tests.packets import KEY, START_TS
 from tests.simulation.house import Listener

@@ -7,10 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from cw_mqtt.bridge import Bridge
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.bridge.bridge import Bridge
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Chunk, Heard, Reading, SensorState
+from cw_mqtt.runtime.health import Health
 from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
 from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware

@@ -15,16 +15,16 @@ from typing import Any
 
 from sqlalchemy import event
 
-from cw_mqtt.bridge import Bridge
-from cw_mqtt.clock import Clocks
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
-from cw_mqtt.loading import lift_total
+from cw_mqtt.bridge.bridge import Bridge
+from cw_mqtt.bridge.recovery import lift_total
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.energy import carry
 from cw_mqtt.model import JOULES_PER_KWH, Chunk, SensorState
 from cw_mqtt.publish.telling import Telling
 from cw_mqtt.publish.topics import Topics
 from cw_mqtt.publish.totals import Retained, parse_object
+from cw_mqtt.runtime.clock import Clocks
+from cw_mqtt.runtime.health import Health
 from tests.home import Home
 from tests.packets import START_TS
 from tests.settings import NIGHT_CONTRACT, SENSOR, settings

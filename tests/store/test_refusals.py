@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from cw_mqtt.health import Health
+from cw_mqtt.runtime.health import Health
 from cw_mqtt.store.refusals import MOST_SAID, Refusals, store_by_halves
 
 REFUSED = DBAPIError("", None, ValueError("too large"))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from cw_mqtt.journal_rows import Entry
+from cw_mqtt.commands.audit import check_rollups
+from cw_mqtt.journal.rows import Entry
 from cw_mqtt.model import Energy, Key, Range
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
@@ -17,7 +18,6 @@ from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.rollups import ALL, Mark, build, find_mark, forget, refresh
 from cw_mqtt.store.rows import add_entries
 from cw_mqtt.store.sums import stored_energy
-from cw_mqtt.tools.audit import check_rollups
 from tests.home import MAX_GAP_S, START_TS, Home, reading
 from tests.waiting import wait_until
 

@@ -329,8 +329,8 @@ def test_a_database_restored_from_a_backup_finds_its_missing_rows_again(home):
 def test_a_hole_that_cannot_be_filled_is_an_error_with_its_range(home, monkeypatch, caplog):
     home.hear(*(reading(ts) for ts in range(10)))
     home.store()
-    monkeypatch.setattr("cw_mqtt.journal.KEPT_A_SENSOR", 5)
-    monkeypatch.setattr("cw_mqtt.journal.PRUNED_AT_ONCE", 5)
+    monkeypatch.setattr("cw_mqtt.journal.journal.KEPT_A_SENSOR", 5)
+    monkeypatch.setattr("cw_mqtt.journal.journal.PRUNED_AT_ONCE", 5)
     home.go_back_to(2)
     home.journal.stored(10)
 
@@ -500,7 +500,7 @@ def test_of_a_loaded_sensor_without_a_copy_the_history_is_no_total(home):
 
 
 def test_a_full_journal_says_what_it_loses(home, monkeypatch, caplog):
-    monkeypatch.setattr("cw_mqtt.journal.MOST_READINGS", 10)
+    monkeypatch.setattr("cw_mqtt.journal.journal.MOST_READINGS", 10)
     home.hear(*(reading(ts) for ts in range(30)))
 
     home.store()

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Engine
 
 from cw_mqtt.config.settings import DatabaseSettings
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Role
+from cw_mqtt.runtime.health import Health
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.tables import metadata

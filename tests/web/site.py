@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from sqlalchemy import Engine
 
 from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
-from cw_mqtt.stages import Stage
+from cw_mqtt.runtime.health import Health
+from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.tokens import Tokens

@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 
 from cw_mqtt import __version__
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.health import Health
-from cw_mqtt.journal import Journal
+from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Energy, Reading, SensorState, Verdict
+from cw_mqtt.runtime.health import Health
 from tests.web.site import ADA, NOW_TS, Site, sensor
 
 MakeSite = Callable[..., Site]

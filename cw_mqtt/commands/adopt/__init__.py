@@ -1,0 +1,1 @@
+"""`cw-mqtt adopt`: take over an old CitizenWatt base."""

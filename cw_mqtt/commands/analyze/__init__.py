@@ -1,0 +1,1 @@
+"""`cw-mqtt analyze`: what a receiver hears, and what is wrong."""

@@ -1,0 +1,138 @@
+"""What one key makes of packets, also with bytes in another order, and how likely chance is.
+
+Pure: packets and a key in, one `Trial` out.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from Crypto.Cipher import AES
+
+from cw_mqtt.commands.analyze.explain import Explained, Proof, explain_plain
+from cw_mqtt.decode.packets import BATTERY_MV, MAINS_V, SensorKey, fingerprint
+from cw_mqtt.model import TAIL_SIZE
+
+VALUES = 2**16  # of a field of two bytes
+TAIL_SHARE = 2.0**-48  # of all random blocks: with one certain padding
+PROVED = {
+    Proof.CHAIN: "continue another one",
+    Proof.BOOT: "begin a boot",
+    Proof.TAG: "have the tag of v1.1",
+}
+LEAST_LOG_CHANCE = -200.0  # less is no different, and may be no number
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """An order of bytes: every group of so many is reversed; 1 leaves them as they are."""
+
+    words: str
+    packet: int = 1
+    key: int = 1
+    plain: int = 1
+
+
+AS_SENT = Spelling("as sent")
+SPELLINGS = tuple(
+    spelling
+    for size, group in ((16, "all 16 bytes"), (4, "each 4 bytes"), (2, "each 2 bytes"))
+    for spelling in (
+        Spelling(f"{group} of the packets reversed", packet=size),
+        Spelling(f"{group} of the key reversed", key=size),
+        Spelling(f"{group} of the decrypted packets reversed", plain=size),
+        Spelling(f"{group} of packets, key and decrypted packets reversed", size, size, size),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one key makes of the packets; `chance` is that noise looks as good to it."""
+
+    sensor: str
+    fingerprint: str
+    previous: bool
+    spelling: Spelling
+    opened: int
+    refused: int
+    proofs: Mapping[Proof, int]
+    failed: Mapping[str, int]
+    chance: float
+    explained: tuple[Explained, ...]
+
+    def fit(self, count: int) -> str:
+        """How well the key fits `count` packets, in words."""
+        previous = "previous " if self.previous else ""
+        proofs = (f"{n} {PROVED[proof]}" for proof, n in self.proofs.items())
+        words = ", ".join((f"{self.opened} of {count} packets open", *proofs))
+        key = f"{previous}key {self.fingerprint}"
+        return f"{self.sensor}: {words} under {key}; chance: {one_in(self.chance)}"
+
+    def refusal(self) -> str:
+        """Why the first packet is refused that is proven to be the sensor's own."""
+        refusals = (x.refusal() for x in self.explained if x.proof and not x.plausible)
+        return next(refusals, "")
+
+
+def best_respelling(blocks: Sequence[bytes], keys: Sequence[SensorKey], tried: int) -> Trial:
+    """The trial with reversed bytes that chance explains worst."""
+    tried *= len(SPELLINGS) * len(keys)
+    trials = (try_key(blocks, key, spelling, tried) for key in keys for spelling in SPELLINGS)
+    return min(trials, key=lambda trial: trial.chance)
+
+
+def try_key(blocks: Sequence[bytes], key: SensorKey, spelling: Spelling, tried: int) -> Trial:
+    """What a key makes of all payloads; `tried` is in how many places noise had its chance."""
+    decrypt = AES.new(regrouped(key.key, spelling.key), AES.MODE_ECB).decrypt
+    payloads = [regrouped(block, spelling.packet) for block in blocks]
+    tails = {payload[-TAIL_SIZE:] for payload in payloads}
+    explained = tuple(
+        explain_plain(regrouped(decrypt(payload), spelling.plain), payload, key, tails)
+        for payload in payloads
+    )
+    opened = sum(each.plausible for each in explained)
+    proofs = Counter(each.proof for each in explained if each.proof)
+    failed = (check.field for each in explained for check in each.checks if check.passed is False)
+    return Trial(
+        key.sensor,
+        fingerprint(key.key),
+        key.previous,
+        spelling,
+        opened,
+        sum(each.proof is not None and not each.plausible for each in explained),
+        proofs,
+        Counter(failed),
+        min(
+            chance_of(opened, tried, plausible_share(key)),
+            chance_of(proofs.total(), tried, (len(tails) + 2) * TAIL_SHARE),
+        ),
+        explained,
+    )
+
+
+def one_in(chance: float) -> str:
+    """A chance as people read it."""
+    exponent = -math.log10(chance)
+    return f"1 in {1 / chance:,.0f}" if exponent < 6 else f"1 in 10^{exponent:.0f}"
+
+
+def regrouped(block: bytes, size: int) -> bytes:
+    """A block in which every group of `size` bytes is reversed."""
+    groups = (block[start : start + size] for start in range(0, len(block), size))
+    return b"".join(group[::-1] for group in groups)
+
+
+def plausible_share(key: SensorKey) -> float:
+    """Which share of all random blocks passes for a packet of form v1: about 1.2e-4."""
+    values = (len(MAINS_V), len(BATTERY_MV), min(VALUES, int(key.max_power_w) + 1))
+    return math.prod(count / VALUES for count in values)
+
+
+def chance_of(found: int, tried: int, share: float) -> float:
+    """At most how likely so many of `tried` random blocks are what a `share` of them is."""
+    if not found:
+        return 1.0
+    choices = math.lgamma(tried + 1) - math.lgamma(found + 1) - math.lgamma(tried - found + 1)
+    return math.exp(min(0.0, max(LEAST_LOG_CHANCE, choices + found * math.log(share))))

@@ -1,0 +1,1 @@
+"""What was accepted, on this computer's disk, before anybody is told."""

@@ -1,0 +1,241 @@
+"""All stages plugged together, from the settings, on CherryPy's bus."""
+
+import hashlib
+import logging
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import cherrypy
+from sqlalchemy import Engine
+
+from cw_mqtt import __version__
+from cw_mqtt.acquire.ports import make_receiver
+from cw_mqtt.bridge.bridge import Bridge
+from cw_mqtt.bridge.recovery import lift_total
+from cw_mqtt.config.load import warnings
+from cw_mqtt.config.settings import MqttSettings, Settings, WebSettings
+from cw_mqtt.decode.packets import fingerprint
+from cw_mqtt.errors import BridgeError
+from cw_mqtt.journal.journal import Journal
+from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.model import Event
+from cw_mqtt.reload import SettingsWatch
+from cw_mqtt.runtime.health import Health
+from cw_mqtt.runtime.logs import set_up_logs
+from cw_mqtt.runtime.stages import Service, Stage, Stages
+from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.store.archive import Archive
+from cw_mqtt.store.engine import make_engine
+from cw_mqtt.store.schema import HEAD
+from cw_mqtt.store.tokens import Tokens
+from cw_mqtt.store.writer import DatabaseWriter
+
+if TYPE_CHECKING:
+    from cw_mqtt.publish.service import MqttPublisher
+
+log = logging.getLogger(__name__)
+
+EVENTS_KEPT = 200
+LOOK_EVERY_S = 1.0
+
+# what to run next, None for nothing; a signal may put something in at any moment
+Wishes = SimpleQueue[Settings | None]
+
+
+def run(settings: Settings, folder: Path, watched: Path | None = None) -> None:
+    """Run the bridge until a signal ends it; paths of ports are meant from `folder`.
+
+    `watched` is the file of these settings. When it changes, all stages end in order and others
+    begin in this same process: a new one would meet another folder, environment or modules.
+    Raises `InUseError` when another process holds the journal, `ResourceAwayError` when
+    `data_dir` cannot be used, `UsageError` for a port of no known kind; after that, nothing but
+    a signal ends it.
+    """
+    wishes: Wishes = SimpleQueue()
+    events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+    watch = SettingsWatch(watched, settings, events.append, wishes.put) if watched else None
+    bus = prepare_bus(lambda: wishes.put(None))
+    wish: Settings | None = settings
+    before: Settings | None = None
+    while wish:
+        with ExitStack() as held:
+            try:
+                stages = make_stages(wish, folder, events, watch, partial(wishes.put, wish), held)
+            except BridgeError as error:
+                if not (watch and before):
+                    raise
+                watch.refuse(before, error)
+                wish, before = before, None
+                continue
+            stages.subscribe(bus)
+            bus.start()
+            before, wish = wish, next_wish(wishes, stages)
+            bus.stop()
+            stages.unsubscribe(bus)
+        while wish and not wishes.empty():  # who ends it meanwhile ends it for good
+            wish = wishes.get()
+    log.info("stopped")
+    bus.exit()
+
+
+def next_wish(wishes: Wishes, stages: Stages) -> Settings | None:
+    """What to run next, once there is a wish; meanwhile somebody has to look at the stages."""
+    while True:
+        try:
+            return wishes.get(timeout=LOOK_EVERY_S)
+        except Empty:
+            stages.look()
+
+
+def config_hash(settings: Settings) -> str:
+    """Tells settings apart without telling anything of them; secrets are not part of it."""
+    return hashlib.sha256(settings.model_dump_json(warnings=False).encode()).hexdigest()[:12]
+
+
+def make_stages(
+    settings: Settings,
+    folder: Path,
+    events: deque[Event],
+    watch: SettingsWatch | None,
+    restart: Callable[[], None],
+    held: ExitStack,
+) -> Stages:
+    """A stage for all that the settings ask for, in the order in which they stop.
+
+    What is to be closed after they have stopped is `held`. Raises as `run`.
+    """
+    set_up_logs(settings.logging)
+    health = Health()
+    health.show("timezone", value=str(settings.timezone))
+    durable = settings.journal.durability == "full"
+    journal = held.enter_context(closing(Journal(settings.data_dir, durable=durable)))
+    engine = make_engine(settings.database, settings.data_dir)
+    held.callback(engine.dispose)
+    bridge = Bridge(settings, journal, health, events)
+    writer = DatabaseWriter(engine, settings, journal, health, bridge.load)
+    archive = Archive(engine, settings, flush=writer.flush)
+    keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
+    services: list[Service] = []
+    if settings.web:
+        services.append(
+            make_web(settings.web, settings, journal, health, events, engine, archive, bridge.now)
+        )
+    actions = {"restart": restart}
+    if watch:
+        services.append(watch)
+        actions["config/reload"] = watch.reload
+    services += [
+        make_receiver(
+            receiver,
+            folder,
+            keys,
+            bridge.receive,
+            health,
+            partial(bridge.hearing.of_use_s, receiver.name),
+        )
+        for receiver in settings.receivers
+    ]
+    services.append(bridge)
+    if settings.mqtt:
+        publisher = make_publisher(
+            settings.mqtt, settings, journal, health, events, bridge, actions
+        )
+        services.append(held.enter_context(closing(publisher)))
+    services.append(writer)
+    log_start(settings)
+    return Stages([Stage(service, health) for service in services])
+
+
+def log_start(settings: Settings) -> None:
+    """Say what has begun, and what of the settings may not be meant so."""
+    zone, count = settings.timezone, len(settings.sensors)
+    log.info("cw-mqtt %s, %d sensors, time zone %s", __version__, count, zone)
+    for sensor in settings.sensors:
+        log.info("sensor %s: key %s", sensor.slug, fingerprint(sensor.key.get_secret_value()))
+    for text in warnings(settings):
+        log.warning("%s", text)
+
+
+def make_publisher(
+    mqtt: MqttSettings,
+    settings: Settings,
+    journal: Journal,
+    health: Health,
+    events: deque[Event],
+    bridge: Bridge,
+    actions: Mapping[str, Callable[[], None]],
+) -> "MqttPublisher":
+    """The MQTT stage; imported here, since a bridge without a broker does not need it."""
+    from cw_mqtt.publish.service import MqttPublisher
+
+    return MqttPublisher(
+        mqtt,
+        settings,
+        journal=journal,
+        health=health,
+        events=events,
+        lift_total=partial(lift_total, journal),
+        knows_totals=lambda: bridge.knows_totals,
+        bridge_info=lambda: {
+            "started": health.started,
+            "database": "postgresql" if settings.database.url else "sqlite",
+            "schema": HEAD,
+            "config_hash": config_hash(settings),
+            "warnings": warnings(settings),
+        },
+        actions=actions,
+        clock=bridge.now,
+    )
+
+
+def make_web(
+    web: WebSettings,
+    settings: Settings,
+    journal: Journal,
+    health: Health,
+    events: deque[Event],
+    engine: Engine,
+    archive: Archive,
+    clock: Callable[[], float],
+) -> Service:
+    """The web stage; imported here, since a bridge without the web does not need it."""
+    from cw_mqtt.web.server import WebServer
+
+    return WebServer(
+        web,
+        sensors=settings.sensors,
+        journal=journal,
+        health=health,
+        archive=archive,
+        is_night=lambda ts: is_night(ts, settings),
+        accounts=Accounts(engine),
+        tokens=Tokens(engine),
+        base_topic=settings.mqtt.base_topic if settings.mqtt else None,
+        tell=events.append,
+        clock=clock,
+    )
+
+
+def prepare_bus(end: Callable[[], None]) -> Any:
+    """CherryPy's bus, on which signals only call `end`, at whatever moment they come."""
+    bus: Any = cherrypy.engine
+    bus.autoreload.unsubscribe()
+    cherrypy.server.unsubscribe()  # the web stage listens by itself, so that it may try again
+    cherrypy.config.update({"checker.on": False})
+    cherrypy.log.screen = False
+    cherrypy.log.error_log.setLevel(logging.WARNING)
+    bus.signal_handler.handlers |= {
+        "SIGTERM": end,
+        # not as KeyboardInterrupt, of which a second one would break off the stop
+        "SIGINT": end,
+        # a terminal that is closed takes what runs in it along; a service goes on
+        "SIGHUP": end if sys.stdin and sys.stdin.isatty() else bus.graceful,
+    }
+    bus.signal_handler.subscribe()
+    return bus

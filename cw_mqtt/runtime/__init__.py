@@ -1,0 +1,1 @@
+"""What keeps the stages running, and says how they are: threads, clocks, health, logs."""

@@ -1,0 +1,163 @@
+"""Stages: one thread for each border with the world, supervised on CherryPy's bus.
+
+A stage runs a service. When the service raises, the stage waits a little and calls it again;
+the other stages do not notice. A stage works for as long as its service goes on to prove it.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from cw_mqtt.errors import BridgeError
+from cw_mqtt.runtime.condition import Condition
+from cw_mqtt.runtime.health import Health
+
+log = logging.getLogger(__name__)
+
+STUCK_AFTER_S = 8.0
+STOP_WITHIN_S = 7.0  # the whole program ends within eight
+EACH_STOPS_WITHIN_S = 3.0
+
+
+class Service(Protocol):
+    """Work at one border with the world: a port, the broker, the database, the web.
+
+    `name` is what people see in `/health`; `longest_pause_s` bounds the wait between two tries.
+    `when_stuck` says in words what does not come back when `serve` does not, and what to do.
+    """
+
+    name: str
+    longest_pause_s: float
+    when_stuck: str
+
+    def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
+        """Open the resource, work until `stopping` is set, close it, return.
+
+        Call `works` whenever the resource has just done what it is for and nothing that was
+        begun is unfinished, at least every five seconds: after eight without it the stage counts
+        as stuck, whatever it hangs in. Raise `ResourceAwayError` when the resource is gone;
+        anything else raised is a fault of ours, logged with its traceback and retried in the
+        same way. When `stopping` is set, finish what is in hand.
+        """
+
+    def wake(self) -> None:
+        """Make a waiting `serve` look at `stopping` at once; called from other threads."""
+
+
+class Bell:
+    """Wakes the one thread that waits for it; ringing twice is ringing once."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """Let the waiting thread, or the next one that waits, go on."""
+        self._rung.set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a ring since the last wait; false when the time ran out first."""
+        rung = self._rung.wait(timeout_s)
+        self._rung.clear()
+        return rung
+
+
+class Stage:
+    """One service in one thread, called again for as long as the bridge runs."""
+
+    def __init__(
+        self,
+        service: Service,
+        health: Health,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.service = service
+        self._health = health
+        self._monotonic = monotonic
+        self._stopping = threading.Event()
+        self._condition = Condition(service.name, health, service.longest_pause_s, monotonic)
+        self._worked_s: float | None = None  # None while the service has yet to open its resource
+        # daemon: the bus joins other threads without a limit when it ends
+        self._thread = threading.Thread(target=self._run, name=service.name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; returns at once."""
+        self._health.waiting(self.service.name, "starting")
+        self._thread.start()
+
+    def look(self) -> None:
+        """Say it when the service is stuck, since its own thread cannot; for another thread."""
+        worked_s = self._worked_s
+        if worked_s is not None and self._monotonic() - worked_s > STUCK_AFTER_S:
+            self._worked_s = None
+            self._condition.wrong(self.service.when_stuck)
+
+    def ask_to_stop(self) -> None:
+        """Tell the service to finish what is in hand and return; does not wait for it."""
+        self._stopping.set()
+        self.service.wake()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the thread; whether it ended in time."""
+        self._thread.join(max(0.0, timeout_s))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.service.serve(self._stopping, self._works)
+                break
+            except BridgeError as error:
+                self._condition.wrong(str(error))
+            except Exception as error:  # noqa: BLE001 - the one place: a stage outlives any error
+                self._condition.wrong(f"internal error: {error!r}", error)
+            self._worked_s = None
+            # not all at the same moment after an outage that hit many
+            share = random.uniform(0.75, 1.0)  # noqa: S311 - no secret
+            self._stopping.wait(self._condition.pause_s * share)
+        self._worked_s = None
+        reason = None if self._stopping.is_set() else "has nothing more to do"
+        self._health.stopped(self.service.name, reason)
+
+    def _works(self) -> None:
+        self._worked_s = self._monotonic()
+        self._condition.right()
+
+
+class Stages:
+    """All stages of the bridge, in the order in which they stop."""
+
+    def __init__(self, stages: Sequence[Stage], stop_within_s: float = STOP_WITHIN_S) -> None:
+        self._stages = tuple(stages)
+        self._stop_within_s = stop_within_s
+
+    def subscribe(self, bus: Any) -> None:
+        """Start and stop with CherryPy's bus. A listener that raised would end the process."""
+        bus.subscribe("start", self.start)
+        bus.subscribe("stop", self.stop, priority=60)
+
+    def unsubscribe(self, bus: Any) -> None:
+        """Leave the bus to others."""
+        bus.unsubscribe("start", self.start)
+        bus.unsubscribe("stop", self.stop)
+
+    def start(self) -> None:
+        """Start the last of the path first, so that nobody hands over to nobody."""
+        for stage in reversed(self._stages):
+            stage.start()
+
+    def look(self) -> None:
+        """Notice stages that are stuck; for the main thread, every second or so."""
+        for stage in self._stages:
+            stage.look()
+
+    def stop(self) -> None:
+        """Stop one after the other; one deadline for all, of which none gets more than half."""
+        deadline_s = time.monotonic() + self._stop_within_s
+        for stage in self._stages:
+            stage.ask_to_stop()
+            left_s = deadline_s - time.monotonic()
+            if not stage.join(min(left_s, EACH_STOPS_WITHIN_S)):
+                log.error("%s did not end in time; left behind", stage.service.name)

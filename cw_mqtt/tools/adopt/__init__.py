@@ -1,1 +1,0 @@
-"""Taking over an old CitizenWatt base: `cw-mqtt adopt`."""

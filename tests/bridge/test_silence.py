@@ -1,0 +1,83 @@
+from cw_mqtt.bridge.silence import FEW_FRAMES, LATE_S, Hearing
+from cw_mqtt.model import Chunk, SensorState
+from cw_mqtt.runtime.health import Health
+from tests.settings import settings
+
+PAYLOAD = bytes(range(16))
+TIMEOUT_S = 50
+
+
+class Home:
+    """A hall and a cellar with a receiver each, one sensor, and a clock."""
+
+    def __init__(self, folder):
+        self.now_s = 1000.0
+        self.health = Health()
+        receivers = [{"name": name, "port": "simulated:"} for name in ("hall", "cellar")]
+        made = settings(folder, receivers=receivers)
+        self.hearing = Hearing(made, self.health, lambda: self.now_s)
+
+    def chunk(self, receiver="hall"):
+        return Chunk(receiver, self.now_s, self.now_s, PAYLOAD, False)
+
+    def later(self, seconds):
+        self.now_s += seconds
+        self.hearing.look({"main": SensorState("main", seen_ts=1_795_300_000.0)})
+
+    def state(self, name):
+        stage = self.health.stages().get(name)
+        return (stage.state, stage.reason) if stage else None
+
+
+def test_a_silent_sensor_is_named_once_and_once_when_it_is_back(tmp_path, caplog):
+    home = Home(tmp_path)
+    home.later(TIMEOUT_S - 2)
+    assert home.state("sensor main") is None
+
+    home.later(4)
+    home.later(60)
+
+    state, reason = home.state("sensor main")
+    assert state == "waiting"
+    assert "more than 49 s, last heard at 2026-11-21T22:26:40Z: see its battery" in reason
+    for _ in range(10):
+        home.hearing.proven(home.chunk(), "main")
+        home.later(8)
+    assert home.state("sensor main") == ("working", None)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert said[1] == "sensor main: works again; faults: 1"
+
+
+def test_a_receiver_that_hears_only_what_no_key_opens_is_told(tmp_path, caplog):
+    home = Home(tmp_path)
+    home.hearing.useless("hall", FEW_FRAMES)
+
+    home.later(LATE_S + 1)
+
+    state, reason = home.state("packets hall")
+    assert state == "waiting"
+    assert "/dev/serial/by-id" in reason
+    assert home.state("packets cellar") is None
+
+
+def test_a_neighbours_frames_are_no_trouble_while_ours_are_heard(tmp_path):
+    home = Home(tmp_path)
+
+    for count in range(100):
+        home.hearing.useless("hall", count)
+        home.hearing.proven(home.chunk(), "main")
+        home.later(8)
+
+    assert home.health.stages() == {}
+
+
+def test_what_another_receiver_hears_seconds_later_is_no_replay(tmp_path):
+    home = Home(tmp_path)
+
+    assert not home.hearing.is_repeated(home.chunk("hall"), PAYLOAD)
+    home.now_s += LATE_S
+    assert home.hearing.is_repeated(home.chunk("cellar"), PAYLOAD)
+    assert not home.hearing.is_repeated(home.chunk("hall"), PAYLOAD)
+    home.now_s += 1
+    assert not home.hearing.is_repeated(home.chunk("cellar"), PAYLOAD)
