@@ -139,7 +139,7 @@ def test_stages_do_not_import_each_other(stage: str) -> None:
         ("import os.path", "os.path"),
         ("from threading import Lock", "threading.Lock"),
         ("def late():\n    import logging", "logging"),
-        ("from cw_mqtt import journal", "cw_mqtt.journal.journal"),
+        ("from cw_mqtt import journal", "cw_mqtt.journal"),
         ("from cw_mqtt.journal.journal import Journal", "cw_mqtt.journal.journal.Journal"),
         ("from random import random", "random.random"),
         ("from . import journal", "..journal"),

@@ -27,7 +27,7 @@ from tests.packets import payloads, powers
 from tests.program import HOST, free_port
 from tests.waiting import DEADLINE_S, wait_until
 
-SHIPPED = Path(__file__).parent.parent / "config.yaml"
+SHIPPED = Path(__file__).parents[2] / "config.yaml"
 COMMANDS = [
     *main.commands,
     *(f"user {name}" for name in user.commands),
