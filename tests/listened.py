@@ -1,18 +1,19 @@
 """What a receiver may hand over, made with simulated firmware, and what is found in it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from cw_mqtt.commands.analyze.analysis import Case, analyze
 from cw_mqtt.commands.analyze.findings import Finding, explain
-from cw_mqtt.decode.packets import SensorKey
 from cw_mqtt.model import SILENCE_S, Chunk
 from cw_mqtt.simulate.firmware import PERIOD_S, SensorFirmware, packets
-from tests.packets import KEY, START_TS
+from tests.packets import START_TS
+from tests.settings import settings as made_settings
 
 OWN_KEY = bytes.fromhex("8e51a2f0937bd4466c1be2053fa9d718")
-MINE = SensorKey("main", OWN_KEY, 36000)
+MINE = {"slug": "main", "name": "CitizenWatt", "key": OWN_KEY.hex()}
 
 
 def sent(firmware: SensorFirmware, count: int, power_w: float = 500.0) -> list[bytes]:
@@ -35,19 +36,20 @@ def chunks(bursts: Iterable[bytes], apart_s: float = PERIOD_S) -> Iterator[Chunk
 
 
 def case_of(
-    bursts: Iterable[bytes], *keys: SensorKey, apart_s: float = PERIOD_S, **options: Any
+    bursts: Iterable[bytes], *sensors: dict[str, Any], apart_s: float = PERIOD_S, **options: Any
 ) -> Case:
-    """The analysis of bursts under these keys, or the sensor's own."""
-    return analyze(chunks(bursts, apart_s), keys or (MINE,), "auto", KEY, **options)
+    """The analysis of bursts with these sensors in the settings, or the one that sent them."""
+    settings = made_settings(Path("unused"), sensors=sensors or (MINE,))
+    return analyze(list(chunks(bursts, apart_s)), settings, settings.receivers[0], **options)
 
 
 def findings_of(
-    bursts: Iterable[bytes], *keys: SensorKey, apart_s: float = PERIOD_S, **options: Any
+    bursts: Iterable[bytes], *sensors: dict[str, Any], apart_s: float = PERIOD_S, **options: Any
 ) -> dict[str, Finding]:
     """Every finding, by its explanation."""
     return {
         each.explanation: each
-        for each in explain(case_of(bursts, *keys, apart_s=apart_s, **options))
+        for each in explain(case_of(bursts, *sensors, apart_s=apart_s, **options))
     }
 
 

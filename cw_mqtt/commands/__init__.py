@@ -1,33 +1,71 @@
-"""The command line: `cw-mqtt COMMAND`.
+"""The command line: `cw-mqtt COMMAND`. One file here is one command, imported when it is called.
 
-Exit code 0: done; 1: failed; 2: wrong usage or settings, or in use by another process. What a
-command needs is imported in it, so that each starts fast.
+Exit code 0: done; 1: failed; 2: wrong usage or settings, or in use by another process.
 """
 
-import json
-import sys
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cw_mqtt import __version__
-from cw_mqtt.commands.adopt.command import adopt_command
-from cw_mqtt.commands.common import AS_JSON, FAILED, WRONG, duration, hold_standard_streams, load
-from cw_mqtt.commands.discovery import discovery
-from cw_mqtt.commands.history import HISTORY
-from cw_mqtt.commands.keys import key
-from cw_mqtt.commands.packets import PACKETS
-from cw_mqtt.commands.users import user
-from cw_mqtt.config.load import find_config, format_mistakes, load_settings, warnings
+from cw_mqtt.commands.common import FAILED, WRONG, hold_standard_streams
+from cw_mqtt.config.load import format_mistakes
 from cw_mqtt.errors import BridgeError, InUseError, SettingsError, UsageError
 from cw_mqtt.private_files import make_private
+
+# where each command is, and what the list of all says of it
+COMMANDS = {
+    "run": ("run:run_command", "Run the bridge until Ctrl+C or SIGTERM."),
+    "demo": ("demo:demo_command", "Try everything without a sensor."),
+    "check-config": (
+        "check_config:check_config_command",
+        "Say whether config.yaml is right, or every mistake in it.",
+    ),
+    "decode": ("decode:decode_command", "Say what each key makes of a packet."),
+    "analyze": (
+        "analyze.command:analyze_command",
+        "Say why a sensor is heard, or is not, and what to do.",
+    ),
+    "record": ("record:record_command", "Write what a receiver hears into a capture."),
+    "replay": ("replay:replay_command", "Say what the bridge makes of a capture."),
+    "simulate": (
+        "simulate:simulate_command",
+        "Simulate the sensors, on a serial port or in a capture.",
+    ),
+    "user": ("users:user", "Who may log in to the page and call the API."),
+    "key": ("keys:key", "Make a sensor's key, or compare those in use."),
+    "adopt": ("adopt.command:adopt_command", "Take over the database of an old CitizenWatt base."),
+    "export": ("history:export_command", "Write measures, or what they add up to."),
+    "import": ("history:import_command", "Add the measures of a file that are not there yet."),
+    "backup": ("history:backup_command", "Write database and journal into a file."),
+    "restore": ("history:restore_command", "Fill the database with a backup."),
+    "undelete": ("history:undelete_command", "Bring back what was deleted over the API."),
+    "rollups": ("history:rollups", "Check or rebuild the sums of long ranges."),
+    "discovery": ("discovery:discovery", "See or remove what Home Assistant finds at the broker."),
+}
 
 
 class Commands(click.Group):
     """The group of all commands: turns every error of ours into words and an exit code."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """See `click.Group.list_commands`."""
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See `click.Group.get_command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"cw_mqtt.commands.{module}"), name)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See `click.Group.format_commands`; nothing is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group.invoke`."""
@@ -61,79 +99,3 @@ def main(ctx: click.Context, config: Path | None) -> None:
     hold_standard_streams()
     make_private()
     ctx.obj = config
-
-
-@main.command("run")
-@click.option(
-    "--demo-when-simulated",
-    is_flag=True,
-    help="Run the demo if config.yaml names no other receiver than `simulated:`.",
-)
-@click.pass_obj
-def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
-    """Run the bridge until Ctrl+C or SIGTERM.
-
-    It starts in any order with its neighbours: a receiver, broker or database that is away is
-    waited for. The page at port 8080 and its /health say how each of them is.
-    """
-    settings, folder = load(config)
-    if demo_when_simulated and all(r.port == "simulated:" for r in settings.receivers):
-        from cw_mqtt.commands.demo import run_demo
-
-        run_demo(settings, folder, timedelta())
-        return
-    from cw_mqtt.run import run
-
-    run(settings, folder, find_config(config))
-
-
-@main.command("demo")
-@click.option("--history", type=duration, default="0s", help="Begin with past measures, as 30d.")
-@click.pass_obj
-def demo_command(config: Path | None, history: timedelta) -> None:
-    """Try everything without a sensor.
-
-    A simulated sensor sends what a real one would, every 8 seconds, through an ordinary serial
-    port: one for each in config.yaml, if you have written one. A broker is started if none is
-    named there. What the demo keeps is in data/demo, apart from what is real.
-    """
-    from cw_mqtt.commands.demo import example_settings, run_demo
-    from cw_mqtt.runtime.logs import set_up_logs
-
-    try:
-        settings, folder = load(config)
-    except UsageError:  # nobody has written a config.yaml yet
-        settings, folder = example_settings(), Path()
-    set_up_logs(settings.logging)
-    run_demo(settings, folder, history)
-
-
-@main.command("check-config")
-@AS_JSON
-@click.pass_obj
-def check_config(config: Path | None, *, as_json: bool) -> None:
-    """Say whether config.yaml is right, or every mistake in it with its place."""
-    path = find_config(config)
-    try:
-        settings = load_settings(path)
-    except SettingsError as error:
-        if not as_json:
-            raise
-        mistakes = [asdict(mistake) for mistake in error.mistakes]
-        told = {"ok": False, "mistakes": mistakes, "warnings": [], "timezone": None}
-        click.echo(json.dumps(told))
-        sys.exit(WRONG)
-    advice, zone = warnings(settings), settings.timezone
-    if as_json:
-        told = {"ok": True, "mistakes": [], "warnings": advice, "timezone": str(zone)}
-        click.echo(json.dumps(told))
-        return
-    for text in advice:
-        click.echo(f"warning: {text}")
-    click.echo(f"The time zone is {zone}, where it is {datetime.now(zone):%H:%M} now.")
-    receivers, sensors = len(settings.receivers), len(settings.sensors)
-    click.echo(f"{path} is right: {receivers} receiver(s), {sensors} sensor(s).")
-
-
-for command in (*PACKETS, *HISTORY, adopt_command, user, key, discovery):
-    main.add_command(command)

@@ -1,4 +1,4 @@
-"""The demo: the whole bridge on a sensor that does not exist, with all that it needs around it."""
+"""`cw-mqtt demo`: the whole bridge on a sensor that does not exist, and all it needs around it."""
 
 import secrets
 import shutil
@@ -16,6 +16,7 @@ import click
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
+from cw_mqtt.commands.common import duration, load
 from cw_mqtt.config.load import EXAMPLE_KEY
 from cw_mqtt.config.settings import (
     DatabaseSettings,
@@ -30,6 +31,7 @@ from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.tariff import is_night
 from cw_mqtt.model import Role
 from cw_mqtt.run import run
+from cw_mqtt.runtime.logs import set_up_logs
 from cw_mqtt.simulate.firmware import PERIOD_S
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.accounts import Accounts
@@ -54,6 +56,24 @@ listeners: {{default: {{type: tcp, bind: "{host}:{port}"}}}}
 plugins:
   amqtt.plugins.authentication.AnonymousAuthPlugin: {{allow_anonymous: true}}
 """
+
+
+@click.command("demo")
+@click.option("--history", type=duration, default="0s", help="Begin with past measures, as 30d.")
+@click.pass_obj
+def demo_command(config: Path | None, history: timedelta) -> None:
+    """Try everything without a sensor.
+
+    A simulated sensor sends what a real one would, every 8 seconds, through an ordinary serial
+    port: one for each in config.yaml, if you have written one. A broker is started if none is
+    named there. What the demo keeps is in data/demo, apart from what is real.
+    """
+    try:
+        settings, folder = load(config)
+    except UsageError:  # nobody has written a config.yaml yet
+        settings, folder = example_settings(), Path()
+    set_up_logs(settings.logging)
+    run_demo(settings, folder, history)
 
 
 class BrokerProgram(NamedTuple):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.commands.captures import Trouble, replay, simulate_to_capture
+from cw_mqtt.acquire.capture import read_capture
+from cw_mqtt.commands.replay import replay
+from cw_mqtt.commands.simulate import Trouble, simulate_to_capture
 from cw_mqtt.decode.framing import Framer
 from cw_mqtt.model import SILENCE_S
 from tests.command import call, press_ctrl_c, started, write_config
@@ -175,7 +177,7 @@ def test_simulated_troubles_are_heard_and_none_of_them_is_a_reading(tmp_path: Pa
 
     simulate_to_capture(settings(tmp_path), capture, timedelta(hours=2), trouble)
 
-    readings, heard = replay(settings(tmp_path), capture)
+    readings, heard = replay(settings(tmp_path), list(read_capture(capture)), "hall")
     verdicts = heard["sensors"]["main"]["heard"]
     assert verdicts["replayed"] > 300
     assert 500 < verdicts["verified"] < 880

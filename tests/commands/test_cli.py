@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.commands import main
+from cw_mqtt.commands import COMMANDS
 from cw_mqtt.commands.common import duration
 from cw_mqtt.commands.users import user
 from cw_mqtt.config.settings import DatabaseSettings
@@ -28,8 +28,8 @@ from tests.program import HOST, free_port
 from tests.waiting import DEADLINE_S, wait_until
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
-COMMANDS = [
-    *main.commands,
+WITH_PARTS = [
+    *COMMANDS,
     *(f"user {name}" for name in user.commands),
     "user token add",
     "rollups check",
@@ -77,7 +77,7 @@ def page_status(port, login="", password="", token=""):
         return error.code
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WITH_PARTS)
 def test_every_command_helps_without_a_config(tmp_path, command):
     result = call(tmp_path / "none.yaml", *command.split(), "--help")
 
@@ -379,6 +379,13 @@ def test_a_running_bridge_is_backed_up_and_not_restored(tmp_path, bridge):
 
 def test_checking_the_config_imports_no_library_that_it_does_without(config):
     assert heavy_modules_of("--config", config, "check-config") == set()
+
+
+def test_the_list_of_commands_names_all_and_imports_none_of_them(config):
+    listed = call(config, "--help").stdout
+
+    assert [name for name in COMMANDS if f"  {name} " not in listed] == []
+    assert heavy_modules_of("--help") == set()
 
 
 def test_decoding_a_packet_imports_no_library_that_it_does_without(config):

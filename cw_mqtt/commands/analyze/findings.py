@@ -3,21 +3,22 @@
 Pure: a `Case` in, findings out. The limits of likelihood are chances that noise looks the same.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cw_mqtt.commands.analyze.analysis import EXAMPLE, Case
-from cw_mqtt.commands.analyze.trial import Trial, chance_of
+from cw_mqtt.commands.analyze.key_test import FEW, LIKELY_BELOW, KeyTest, chance_of
+from cw_mqtt.config.load import EXAMPLE_KEY
+from cw_mqtt.decode.framing import Told
+from cw_mqtt.decode.packets import fingerprint
 from cw_mqtt.model import BLOCK_SIZE, Verdict
 
 CERTAIN_BELOW = 1e-6
-LIKELY_BELOW = 1e-3
 WHOLE_SHARE = 1 / BLOCK_SIZE  # of bursts of any length, those that are whole packets
 LINE_SHARE = 2.0**-16  # of damaged lines, those whose checksum is right
-FEW = 3
 NO_RADIO = ("none", "plain", "radio-lost", "radio-plain")  # words of our receiver
+EXAMPLE_FINGERPRINT = fingerprint(EXAMPLE_KEY)
 LONG_BURST = 10 * BLOCK_SIZE  # a receiver pauses after each packet
 
 
@@ -52,25 +53,25 @@ def explain(case: Case) -> list[Finding]:
 
 def healthy(case: Case) -> Finding:
     """A configured key fits, and packets follow each other."""
-    heard = [trial for trial in case.configured if trial.opened and is_sure(trial)]
-    well = [trial for trial in heard if not loses_packets(trial)]
-    unheard = sorted(case.verdicts.keys() - {each.sensor for each in heard} - {EXAMPLE})
-    words = [each.fit(len(case.blocks)) for each in heard]
+    heard = [test for test in case.configured if test.opened and test.is_sure]
+    well = [test for test in heard if not test.loses_packets]
+    unheard = sorted(case.verdicts.keys() - {each.sensor for each in heard})
+    words = [each.fit(len(case.packets)) for each in heard]
     words += [f"{sensor}: no packet opens but by chance" for sensor in unheard]
     return Finding(
         "the key is right and the sensor is healthy",
-        sureness(least_chance(well)) if well else none_of(case),
+        _sureness(_least_chance(well)) if well else _none_of(case),
         "; ".join(words),
     )
 
 
 def lost_packets(case: Case) -> Finding:
     """A key fits, but few packets follow each other."""
-    found = [each for each in case.configured if is_sure(each) and loses_packets(each)]
-    words = (each.fit(len(case.blocks)) for each in found)
+    found = [each for each in case.configured if each.is_sure and each.loses_packets]
+    words = (each.fit(len(case.packets)) for each in found)
     return Finding(
         "packets are lost on the air",
-        sureness(least_chance(found)) if found else Likelihood.NO,
+        _sureness(_least_chance(found)) if found else Likelihood.NO,
         "; ".join(words) or "most packets that open are proven, or too few are here",
         "Move the receiver closer to the sensor or away from metal and Wi-Fi; a battery below"
         " 2 V weakens the radio.",
@@ -79,11 +80,11 @@ def lost_packets(case: Case) -> Finding:
 
 def refused(case: Case) -> Finding:
     """A key fits, and the settings or limits refuse the values."""
-    found = [each for each in case.configured if each.refused and is_sure(each)]
+    found = [each for each in case.configured if each.refused and each.is_sure]
     words = (f"{t.sensor}: {t.refused} packets of its own, as {t.refusal()}" for t in found)
     return Finding(
         "the key is right and the values are refused",
-        sureness(least_chance(found)) if found else Likelihood.NO,
+        _sureness(_least_chance(found)) if found else Likelihood.NO,
         "; ".join(words) or "no refused packet is proven to be the sensor's",
         "Correct max_power_w or format of this sensor in config.yaml, or the constants in its"
         " sketch.",
@@ -92,14 +93,14 @@ def refused(case: Case) -> Finding:
 
 def example_key(case: Case) -> Finding:
     """The key that everybody knows fits."""
-    fitting = (trial for trial in case.trials if trial.opened and is_sure(trial))
-    found = [trial for trial in fitting if trial.fingerprint == case.example]
+    fitting = (test for test in case.key_tests if test.opened and test.is_sure)
+    found = [test for test in fitting if test.fingerprint == EXAMPLE_FINGERPRINT]
     configured = any(each.sensor != EXAMPLE for each in found)
     return Finding(
         "these packets are encrypted with the published example key",
-        sureness(least_chance(found)) if found else none_of(case),
-        "; ".join(t.fit(len(case.blocks)) for t in found)
-        or f"no packet opens with it ({case.example}) but by chance",
+        _sureness(_least_chance(found)) if found else _none_of(case),
+        "; ".join(t.fit(len(case.packets)) for t in found)
+        or f"no packet opens with it ({EXAMPLE_FINGERPRINT}) but by chance",
         "Everybody has this key: a neighbour's sensor would count as yours. Make one of your own"
         " with `cw-mqtt key generate`."
         if configured
@@ -111,8 +112,8 @@ def example_key(case: Case) -> Finding:
 
 def foreign_sensor(case: Case) -> Finding:
     """Two chains under one key."""
-    sensors = {trial.sensor for trial in case.configured}
-    count = sum(case.verdicts[sensor].get(Verdict.FOREIGN, 0) for sensor in sensors)
+    sensors = {test.sensor for test in case.configured}
+    count = sum(case.verdicts.get(sensor, {}).get(Verdict.FOREIGN, 0) for sensor in sensors)
     return Finding(
         "another sensor uses the same key",
         Likelihood.CERTAIN if count else Likelihood.NO,
@@ -130,7 +131,7 @@ def unknown_key(case: Case) -> Finding:
     chance = (
         LINE_SHARE**case.lines if case.lines else chance_of(case.whole_bursts, bursts, WHOLE_SHARE)
     )
-    surely = count >= FEW and chance < LIKELY_BELOW and not respelled_fits(case)
+    surely = count >= FEW and chance < LIKELY_BELOW and not case.is_reordered
     came = (
         "all in checked lines"
         if case.lines
@@ -139,7 +140,7 @@ def unknown_key(case: Case) -> Finding:
     return Finding(
         "a wrong key, or another sensor",
         Likelihood.LIKELY if surely else Likelihood.UNKNOWN if count else Likelihood.NO,
-        f"{count} of {len(case.blocks)} packets open with no configured key and not with the"
+        f"{count} of {len(case.packets)} packets open with no configured key and not with the"
         f" example key; {came}",
         "Compare `cw-mqtt key fingerprint` with the comment in the sketch's sensor_key.h. If it"
         " is a neighbour's sensor, nothing need be done.",
@@ -148,42 +149,24 @@ def unknown_key(case: Case) -> Finding:
 
 def reversed_bytes(case: Case) -> Finding:
     """A key fits once bytes are put in another order."""
-    best = case.respelled
+    best = case.reordered
     return Finding(
         "bytes are in reversed order",
-        sureness(best) if respelled_fits(case) else Likelihood.NO if fits(case) else none_of(case),
-        f"{best.spelling.words}: {best.fit(len(case.blocks))}"
-        if best.opened and not fits(case)
+        _sureness(best) if case.is_reordered else Likelihood.NO if case.fits else _none_of(case),
+        f"{best.order.words}: {best.fit(len(case.packets))}"
+        if best.opened and not case.fits
         else "no packet opens so that does not open as it is",
         "Write the key in the sketch in the same order as in config.yaml: `cw-mqtt key generate`"
         " makes both."
-        if best.spelling.key > 1
+        if best.order.key > 1
         else "The receiver's or the sensor's program turns bytes around: use the sketches that"
         " come with cw-mqtt.",
     )
 
 
-def shifted_stream(case: Case) -> Finding:
-    """Packets open at another offset than the beginning of a burst."""
-    total = sum(case.offsets.values())
-    off = total - case.offsets.get(0, 0)
-    common = max(case.offsets, key=case.offsets.__getitem__, default=0)
-    found = 2 * off >= total > 0
-    return Finding(
-        "the stream is shifted",
-        sureness(least_chance(case.trials)) if found and fits(case) else Likelihood.NO,
-        f"{off} of {total} packets that open do not begin with a burst; most begin {common} bytes"
-        " into it"
-        if total
-        else "no packet opens at any offset",
-        "They are read all the same. But the receiver adds or loses bytes: look at its program,"
-        " the cable and the adapter.",
-    )
-
-
 def damaged_lines(case: Case) -> Finding:
     """CW1 lines with wrong checksums."""
-    bad, good = case.counts["crc_errors"], case.lines + len(case.told)
+    bad, good = case.counts["crc_errors"], case.lines + len(case.status_lines)
     surely = bad >= FEW and bad > good / 10
     return Finding(
         "lines are damaged on the cable",
@@ -197,13 +180,13 @@ def damaged_lines(case: Case) -> Finding:
 
 def stuck_radio(case: Case) -> Finding:
     """Blocks of zeros or ones, or the receiver's own word."""
-    zeros, ones, told = case.counts["zeros"], case.counts["ones"], radio_told(case)
-    surely = zeros + ones >= FEW and zeros + ones >= len(case.blocks)
+    zeros, ones, told = case.counts["zeros"], case.counts["ones"], case.radio
+    surely = zeros + ones >= FEW and zeros + ones >= len(case.packets)
     likelihood = Likelihood.CERTAIN if surely or told in NO_RADIO else Likelihood.LIKELY
     return Finding(
         "the receiver's radio is stuck",
         likelihood if zeros + ones or told in NO_RADIO else Likelihood.NO,
-        f"{zeros} blocks of zeros, {ones} of ones, {len(case.blocks)} others;"
+        f"{zeros} blocks of zeros, {ones} of ones, {len(case.packets)} others;"
         f" the receiver says of its radio: {told}",
         "Unplug the receiver and plug it in again; then check the wires between board and radio"
         " (MISO) and the radio's supply of 3.3 V.",
@@ -214,16 +197,15 @@ def noise(case: Case) -> Finding:
     """Bytes that are no bursts of 16."""
     bursts = len(case.starts_s)
     odd = bursts - case.whole_bursts
-    known = fits(case) or case.lines or case.told or case.counts["zeros"] or case.counts["ones"]
+    stuck = case.counts["zeros"] or case.counts["ones"]
+    known = case.fits or case.lines or case.status_lines or stuck
     surely = (bursts >= FEW and 2 * odd >= bursts) or case.longest_burst > LONG_BURST
     likelihood = Likelihood.LIKELY if surely and case.timed else Likelihood.UNKNOWN
     text = case.text_share > 0.95
-    most_bits = min(8.0, math.log2(max(1, case.size)))
     return Finding(
         "noise: it is no receiver's stream",
         Likelihood.NO if known or (not odd and case.timed and not surely) else likelihood,
-        f"{odd} of {bursts} bursts are not of 16 bytes, the longest has {case.longest_burst};"
-        f" {case.entropy_bits:.1f} bits of entropy a byte, of at most {most_bits:.1f}"
+        f"{odd} of {bursts} bursts are not of 16 bytes, the longest has {case.longest_burst}"
         + ("; it is text" if text else ""),
         "Another program is on the board, or it is another device: upload the receiver's sketch."
         if text
@@ -233,12 +215,13 @@ def noise(case: Case) -> Finding:
 
 def no_sensor(case: Case) -> Finding:
     """A receiver that tells of itself, and of no packet."""
-    alone = bool(case.told) and not case.blocks and radio_told(case) not in NO_RADIO
-    last = " ".join((case.told[-1].kind, *case.told[-1].fields)) if case.told else "nothing"
+    alone = bool(case.status_lines) and not case.packets and case.radio not in NO_RADIO
+    last = case.status_lines[-1] if case.status_lines else Told("nothing", ())
     return Finding(
         "the receiver works and hears no sensor",
         Likelihood.CERTAIN if alone else Likelihood.NO,
-        f"{len(case.told)} lines about itself, the last: {last}; {len(case.blocks)} packets",
+        f"{len(case.status_lines)} lines about itself, the last:"
+        f" {' '.join((last.kind, *last.fields))}; {len(case.packets)} packets",
         "Check the sensor's battery, and that channel and address are the same in both sketches;"
         " a sensor sends every 8 seconds.",
     )
@@ -255,45 +238,19 @@ def nothing(case: Case) -> Finding:
     )
 
 
-def radio_told(case: Case) -> str:
-    """What a receiver with our firmware said last of its radio."""
-    words = [told.fields[-1] for told in case.told if told.kind in ("H", "E") and told.fields]
-    return words[-1] if words else "nothing"
-
-
-def fits(case: Case) -> bool:
-    """Whether some key opens packets as they are."""
-    return any(is_sure(each) for each in case.trials)
-
-
-def respelled_fits(case: Case) -> bool:
-    """Whether no key opens packets as they are, and one does with bytes reversed."""
-    return is_sure(case.respelled) and not fits(case)
-
-
-def is_sure(trial: Trial) -> bool:
-    """Whether chance hardly explains what a key opens."""
-    return trial.chance < LIKELY_BELOW
-
-
-def sureness(trial: Trial) -> Likelihood:
+def _sureness(test: KeyTest) -> Likelihood:
     """How sure it is that a key fits which chance hardly explains."""
-    return Likelihood.CERTAIN if trial.chance < CERTAIN_BELOW else Likelihood.LIKELY
+    return Likelihood.CERTAIN if test.chance < CERTAIN_BELOW else Likelihood.LIKELY
 
 
-def none_of(case: Case) -> Likelihood:
+def _none_of(case: Case) -> Likelihood:
     """What a key that opens nothing says: little, of few packets."""
-    return Likelihood.NO if len(case.blocks) >= FEW or not case.size else Likelihood.UNKNOWN
+    return Likelihood.NO if len(case.packets) >= FEW or not case.size else Likelihood.UNKNOWN
 
 
-def least_chance(trials: Iterable[Trial]) -> Trial:
-    """The trial that chance explains worst."""
-    return min(trials, key=lambda trial: trial.chance)
-
-
-def loses_packets(trial: Trial) -> bool:
-    """Whether a key opens packets of which most have lost those beside them."""
-    return trial.opened > FEW and 2 * sum(trial.proofs.values()) < trial.opened
+def _least_chance(tests: Iterable[KeyTest]) -> KeyTest:
+    """The test that chance explains worst."""
+    return min(tests, key=lambda test: test.chance)
 
 
 FINDERS: tuple[Callable[[Case], Finding], ...] = (
@@ -304,7 +261,6 @@ FINDERS: tuple[Callable[[Case], Finding], ...] = (
     foreign_sensor,
     unknown_key,
     reversed_bytes,
-    shifted_stream,
     damaged_lines,
     stuck_radio,
     noise,

@@ -1,15 +1,16 @@
-"""The analysis of what was heard, as people and as programs read it. Pure; holds no key."""
+"""The analysis of what was received, as people and as programs read it. Holds no key."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
 from cw_mqtt.commands.analyze.analysis import Case
-from cw_mqtt.commands.analyze.explain import Explained
 from cw_mqtt.commands.analyze.findings import Finding, Likelihood
-from cw_mqtt.commands.analyze.trial import one_in
+from cw_mqtt.commands.decode import Explained
 
 MOST_SHOWN = 20
+WIDTH = 80
 
 
 def is_healthy(findings: Sequence[Finding]) -> bool:
@@ -25,94 +26,65 @@ def as_json(case: Case, findings: Sequence[Finding]) -> dict[str, Any]:
         "bursts": len(case.starts_s),
         "whole_bursts": case.whole_bursts,
         "interval_s": round(case.interval_s, 3) if case.timed else None,
-        "packets": len(case.blocks),
+        "packets": len(case.packets),
         "lines": case.lines,
         "counts": dict(case.counts),
         "keys": [
             {
-                "sensor": trial.sensor,
-                "fingerprint": trial.fingerprint,
-                "previous": trial.previous,
-                "opened": trial.opened,
-                "refused": trial.refused,
-                "proofs": trial.proofs,
-                "failed": trial.failed,
-                "chance": trial.chance,
-                "verdicts": case.verdicts[trial.sensor],
-                "explained": [each.fields() for each in trial.explained[:MOST_SHOWN]],
+                "sensor": test.sensor,
+                "fingerprint": test.fingerprint,
+                "previous": test.previous,
+                "opened": test.opened,
+                "refused": test.refused,
+                "proofs": test.proofs,
+                "failed": test.failed,
+                "chance": test.chance,
+                "verdicts": case.verdicts.get(test.sensor, {}),
+                "explained": [each.fields() for each in test.explained[:MOST_SHOWN]],
             }
-            for trial in case.trials
+            for test in case.key_tests
         ],
         "findings": [asdict(finding) for finding in findings],
     }
 
 
 def as_text(case: Case, findings: Sequence[Finding], *, verbose: bool) -> str:
-    """The numbers, every explanation with its evidence, and what to do."""
-    lines = [
-        f"{case.size} bytes in {len(case.starts_s)} bursts{case.pace()}.",
-        f"{len(case.blocks)} different packets are looked at.",
-        "",
-        *table(("key", "sensor", "open", "chance", "proofs", "failed checks"), key_rows(case)),
-        "",
-        *table(
-            ("likelihood", "explanation", "evidence"),
-            [(each.likelihood, each.explanation, each.evidence) for each in findings],
-        ),
-        "",
-        *conclusions(findings),
+    """What is the matter and what to do, then the numbers; `verbose`: all that was tried."""
+    holding = [finding for finding in findings if finding.holds]
+    lines = [line for finding in holding for line in _told(finding)] or [
+        "It cannot be told yet: too little was heard. Listen longer, or give more packets."
     ]
+    packets = f"{len(case.packets)} different packets in {len(case.starts_s)} bursts"
+    lines += ["", *wrap(f"{packets}, {case.size} bytes{case.pace()}.", WIDTH)]
     if verbose:
-        lines += bytes_of(case)
+        for test in case.key_tests:
+            lines += wrap(test.fit(len(case.packets)), WIDTH, subsequent_indent="  ")
+        others = [finding for finding in findings if not finding.holds]
+        lines += ["", *(line for finding in others for line in _told(finding))]
+        lines += _bytes_of(case)
     return "\n".join(lines)
 
 
-def key_rows(case: Case) -> list[tuple[str, ...]]:
-    """What each key makes of the packets."""
-    return [
-        (
-            f"{trial.fingerprint}{' (previous)' if trial.previous else ''}",
-            trial.sensor,
-            f"{trial.opened} of {len(case.blocks)}",
-            one_in(trial.chance),
-            ", ".join(f"{name} {count}" for name, count in trial.proofs.items()) or "-",
-            ", ".join(f"{name} {count}" for name, count in trial.failed.items()) or "-",
-        )
-        for trial in case.trials
-    ]
+def _told(finding: Finding) -> Iterator[str]:
+    """A finding with its evidence, and if it holds what to do."""
+    yield f"{finding.likelihood.capitalize()}: {finding.explanation}."
+    for text in (finding.evidence, finding.advice if finding.holds else ""):
+        yield from wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
-def conclusions(findings: Sequence[Finding]) -> Iterator[str]:
-    """What holds, and what to do about it."""
-    holding = [finding for finding in findings if finding.holds]
-    if not holding:
-        yield "It cannot be told yet: too little was heard. Listen longer, or give more packets."
-    for finding in holding:
-        yield f"{finding.likelihood.capitalize()}: {finding.explanation}."
-        if finding.advice:
-            yield f"  {finding.advice}"
-
-
-def bytes_of(case: Case) -> Iterator[str]:
+def _bytes_of(case: Case) -> Iterator[str]:
     """Each packet byte by byte under each key; of many, the first."""
-    for number, block in enumerate(case.blocks[:MOST_SHOWN]):
-        yield f"\n{block.hex()}"
-        for trial in case.trials:
-            yield from fields_of(trial.explained[number])
+    for number, payload in enumerate(case.packets[:MOST_SHOWN]):
+        yield f"\n{payload.hex()}"
+        for test in case.key_tests:
+            yield from _fields_of(test.explained[number])
 
 
-def fields_of(explained: Explained) -> list[str]:
+def _fields_of(explained: Explained) -> Iterator[str]:
     """One packet under one key, a field a line."""
-    words = {True: "passes", False: "FAILS", None: ""}
-    rows = [(c.bytes, c.field, c.raw, c.value, c.limit, words[c.passed]) for c in explained.checks]
     verdict = "opens" if explained.plausible else "does not open"
-    head = f"  {explained.sensor}: {verdict}, read as form {explained.form}"
-    names = ("bytes", "field", "raw", "value", "limit", "check")
-    return [head, *(f"    {line}" for line in table(names, rows))]
-
-
-def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows under their names, in columns as wide as they must be."""
-    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-    lines = (zip(row, widths, strict=True) for row in (names, *rows))
-    return ["  ".join(text.ljust(width) for text, width in line).rstrip() for line in lines]
+    yield f"  {explained.sensor}: {verdict}, read as format {explained.form}"
+    words = {True: "passes", False: "FAILS", None: ""}
+    for c in explained.checks:
+        row = f"    {c.bytes:6} {c.field:8} {c.raw:13} {c.value:12} {c.limit:18}"
+        yield f"{row}{words[c.passed]}".rstrip()

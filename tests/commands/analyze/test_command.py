@@ -49,15 +49,17 @@ def test_a_healthy_capture_ends_with_code_0_and_says_so(tmp_path, config):
     result = call(config, "analyze", capture)
 
     assert result.exit_code == 0
-    assert "20 bursts, 19 of 19 times within a tenth of 8.2 s apart" in result.stdout
-    assert result.stdout.endswith("Certain: the key is right and the sensor is healthy.\n")
+    assert result.stdout.startswith("Certain: the key is right and the sensor is healthy.\n")
+    assert "20 bursts, 320 bytes, 19 of 19 times within a tenth of\n8.2 s apart." in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 def test_a_wrong_key_ends_with_code_1_and_says_what_to_do(config):
     result = call(config, "analyze", *hexed(sent(sensor(KEY[5:] + KEY[:5]), 9)))
 
     assert result.exit_code == 1
-    assert "Likely: a wrong key, or another sensor.\n  Compare `cw-mqtt key" in result.stdout
+    assert result.stdout.startswith("Likely: a wrong key, or another sensor.\n  9 of 9 packets")
+    assert "\n  Compare `cw-mqtt key fingerprint`" in result.stdout
 
 
 def test_programs_are_told_the_same(config):
@@ -111,10 +113,11 @@ def test_listening_to_a_port_ends_after_the_duration(tmp_path):
         shown, said = process.communicate(timeout=DEADLINE_S)
 
     assert "Listening to hall for 1 s" in said
-    assert "16 bytes in 1 bursts" in shown
+    assert "1 different packets in 1 bursts, 16 bytes" in shown
     assert process.returncode == 1
 
 
+@pytest.mark.usefixtures("caplog")
 @pytest.mark.parametrize("key", [OWN_KEY, OTHER_KEY])
 def test_no_spelling_of_a_key_is_ever_shown(config, key):
     packets = hexed([*sent(sensor(key), 9), *sent(sensor(key[::-1]), 9)])

@@ -1,15 +1,20 @@
-"""What a key makes of a packet, check by check, for the person who wonders why none arrives.
+"""`cw-mqtt decode`: what each key makes of a packet, check by check.
 
 docs/packets.md has the layouts. Nothing that is said here is a secret.
 """
 
+import json
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+import click
 from Crypto.Cipher import AES
 
+from cw_mqtt.commands.common import AS_JSON, load
+from cw_mqtt.decode.keys import refuse_keys, sensor_keys
 from cw_mqtt.decode.packets import (
     BATTERY_MV,
     MAINS_V,
@@ -18,7 +23,31 @@ from cw_mqtt.decode.packets import (
     SensorKey,
     read_plain,
 )
-from cw_mqtt.model import TAIL_SIZE, Form
+from cw_mqtt.errors import UsageError
+from cw_mqtt.model import BLOCK_SIZE, TAIL_SIZE, Form
+
+
+@click.command("decode")
+@click.argument("payloads", nargs=-1, required=True, metavar="HEX...")
+@AS_JSON
+@click.pass_obj
+def decode_command(config: Path | None, payloads: tuple[str, ...], *, as_json: bool) -> None:
+    """Decrypt packets with the configured keys, and say what each key makes of them.
+
+    HEX is a packet as the receiver hands it over: 32 hex digits, with or without spaces.
+    """
+    settings, _ = load(config)
+    keys = sensor_keys(settings.sensors)
+    for number, text in enumerate(payloads, 1):
+        try:
+            payload = bytes.fromhex(text)
+        except ValueError:
+            payload = b""
+        if len(payload) != BLOCK_SIZE:  # the text is not shown: it may be a key
+            raise UsageError(f"HEX {number}: expected 32 hex digits, the 16 bytes of one packet")
+        refuse_keys(payload, keys)
+        for explained in explain_payload(payload, keys):
+            click.echo(json.dumps(explained.fields()) if as_json else explained.text())
 
 
 class Proof(StrEnum):

@@ -1,6 +1,6 @@
 """What one key makes of packets, also with bytes in another order, and how likely chance is.
 
-Pure: packets and a key in, one `Trial` out.
+Pure: packets and a key in, one `KeyTest` out.
 """
 
 import math
@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.commands.analyze.explain import Explained, Proof, explain_plain
+from cw_mqtt.commands.decode import Explained, Proof, explain_plain
 from cw_mqtt.decode.packets import BATTERY_MV, MAINS_V, SensorKey, fingerprint
 from cw_mqtt.model import TAIL_SIZE
 
+LIKELY_BELOW = 1e-3
+FEW = 3
 VALUES = 2**16  # of a field of two bytes
 TAIL_SHARE = 2.0**-48  # of all random blocks: with one certain padding
 PROVED = {
@@ -25,7 +27,7 @@ LEAST_LOG_CHANCE = -200.0  # less is no different, and may be no number
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class ByteOrder:
     """An order of bytes: every group of so many is reversed; 1 leaves them as they are."""
 
     words: str
@@ -34,33 +36,43 @@ class Spelling:
     plain: int = 1
 
 
-AS_SENT = Spelling("as sent")
-SPELLINGS = tuple(
-    spelling
+AS_SENT = ByteOrder("as sent")
+BYTE_ORDERS = tuple(
+    order
     for size, group in ((16, "all 16 bytes"), (4, "each 4 bytes"), (2, "each 2 bytes"))
-    for spelling in (
-        Spelling(f"{group} of the packets reversed", packet=size),
-        Spelling(f"{group} of the key reversed", key=size),
-        Spelling(f"{group} of the decrypted packets reversed", plain=size),
-        Spelling(f"{group} of packets, key and decrypted packets reversed", size, size, size),
+    for order in (
+        ByteOrder(f"{group} of the packets reversed", packet=size),
+        ByteOrder(f"{group} of the key reversed", key=size),
+        ByteOrder(f"{group} of the decrypted packets reversed", plain=size),
+        ByteOrder(f"{group} of packets, key and decrypted packets reversed", size, size, size),
     )
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class KeyTest:
     """What one key makes of the packets; `chance` is that noise looks as good to it."""
 
     sensor: str
     fingerprint: str
     previous: bool
-    spelling: Spelling
+    order: ByteOrder
     opened: int
     refused: int
     proofs: Mapping[Proof, int]
     failed: Mapping[str, int]
     chance: float
     explained: tuple[Explained, ...]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether chance hardly explains what the key opens."""
+        return self.chance < LIKELY_BELOW
+
+    @property
+    def loses_packets(self) -> bool:
+        """Whether most of what the key opens has lost the packets beside it."""
+        return self.opened > FEW and 2 * sum(self.proofs.values()) < self.opened
 
     def fit(self, count: int) -> str:
         """How well the key fits `count` packets, in words."""
@@ -76,30 +88,30 @@ class Trial:
         return next(refusals, "")
 
 
-def best_respelling(blocks: Sequence[bytes], keys: Sequence[SensorKey], tried: int) -> Trial:
-    """The trial with reversed bytes that chance explains worst."""
-    tried *= len(SPELLINGS) * len(keys)
-    trials = (try_key(blocks, key, spelling, tried) for key in keys for spelling in SPELLINGS)
-    return min(trials, key=lambda trial: trial.chance)
+def best_reordered(blocks: Sequence[bytes], keys: Sequence[SensorKey], tried: int) -> KeyTest:
+    """The test with reversed bytes that chance explains worst."""
+    tried *= len(BYTE_ORDERS) * len(keys)
+    tests = (check_key(blocks, key, order, tried) for key in keys for order in BYTE_ORDERS)
+    return min(tests, key=lambda test: test.chance)
 
 
-def try_key(blocks: Sequence[bytes], key: SensorKey, spelling: Spelling, tried: int) -> Trial:
+def check_key(blocks: Sequence[bytes], key: SensorKey, order: ByteOrder, tried: int) -> KeyTest:
     """What a key makes of all payloads; `tried` is in how many places noise had its chance."""
-    decrypt = AES.new(regrouped(key.key, spelling.key), AES.MODE_ECB).decrypt
-    payloads = [regrouped(block, spelling.packet) for block in blocks]
+    decrypt = AES.new(regrouped(key.key, order.key), AES.MODE_ECB).decrypt
+    payloads = [regrouped(block, order.packet) for block in blocks]
     tails = {payload[-TAIL_SIZE:] for payload in payloads}
     explained = tuple(
-        explain_plain(regrouped(decrypt(payload), spelling.plain), payload, key, tails)
+        explain_plain(regrouped(decrypt(payload), order.plain), payload, key, tails)
         for payload in payloads
     )
     opened = sum(each.plausible for each in explained)
     proofs = Counter(each.proof for each in explained if each.proof)
     failed = (check.field for each in explained for check in each.checks if check.passed is False)
-    return Trial(
+    return KeyTest(
         key.sensor,
         fingerprint(key.key),
         key.previous,
-        spelling,
+        order,
         opened,
         sum(each.proof is not None and not each.plausible for each in explained),
         proofs,
