@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cw_mqtt.acquire.capture import parse_header, parse_line
-from cw_mqtt.commands.imports import Parser, Source
+from cw_mqtt.commands.import_ import Parser, Source
 from cw_mqtt.decode.framing import Framer
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.publish.requests import read_transaction

@@ -37,12 +37,12 @@ COMMANDS = {
     "user": ("users:user", "Who may log in to the page and call the API."),
     "key": ("keys:key", "Make a sensor's key, or compare those in use."),
     "adopt": ("adopt.command:adopt_command", "Take over the database of an old CitizenWatt base."),
-    "export": ("history:export_command", "Write measures, or what they add up to."),
-    "import": ("history:import_command", "Add the measures of a file that are not there yet."),
-    "backup": ("history:backup_command", "Write database and journal into a file."),
-    "restore": ("history:restore_command", "Fill the database with a backup."),
-    "undelete": ("history:undelete_command", "Bring back what was deleted over the API."),
-    "rollups": ("history:rollups", "Check or rebuild the sums of long ranges."),
+    "export": ("export:export_command", "Write measures, or what they add up to."),
+    "import": ("import_:import_command", "Add the measures of a file that are not there yet."),
+    "backup": ("backup:backup_command", "Write database and journal into a file."),
+    "restore": ("restore:restore_command", "Fill the database with a backup."),
+    "undelete": ("undelete:undelete_command", "Bring back what was deleted over the API."),
+    "rollups": ("rollups:rollups", "Check or rebuild the sums of long ranges."),
     "discovery": ("discovery:discovery", "See or remove what Home Assistant finds at the broker."),
 }
 

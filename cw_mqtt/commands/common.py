@@ -3,7 +3,9 @@
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 FAILED, WRONG = 1, 2  # exit codes
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+STEPS_OF_A_BAR = 1000
+
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -95,3 +99,33 @@ def show(rows: Sequence[Mapping[str, str | int | None]], if_none: str, *, as_jso
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def show_progress(label: str, shares: Iterable[float], *, hidden: bool = False) -> None:
+    """Work through `shares` of what is to be done, from 0 to 1, with a bar that follows them."""
+    with click.progressbar(
+        length=STEPS_OF_A_BAR, label=label, file=sys.stderr, hidden=hidden
+    ) as bar:
+        for share in shares:
+            bar.update(max(0, round(share * STEPS_OF_A_BAR) - bar.pos))
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file to write, readable by its owner alone, that takes its place when all went well.
+
+    Raises `UsageError` when it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()

@@ -35,7 +35,7 @@ WITH_PARTS = [
     "rollups check",
     "rollups rebuild",
 ]
-HEAVY = {"sqlalchemy", "cherrypy", "paho", "serial", "numpy", "alembic", "jinja2", "argon2"}
+HEAVY = {"sqlalchemy", "cherrypy", "paho", "serial", "alembic", "jinja2", "argon2"}
 
 
 @pytest.fixture

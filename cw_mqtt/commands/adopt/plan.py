@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from cw_mqtt.commands.adopt.config import AdoptedSensor, OldSettings, scalar
-from cw_mqtt.commands.adopt.places import Database
+from cw_mqtt.commands.adopt.new_config import AdoptedSensor, OldSettings, scalar
+from cw_mqtt.commands.adopt.old_database import Database
 from cw_mqtt.store.content import Content
 from cw_mqtt.store.old_base import OldBase, OldSensor
 from cw_mqtt.store.schema import HEAD

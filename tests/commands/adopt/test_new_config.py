@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from cw_mqtt.commands.adopt.config import (
+from cw_mqtt.commands.adopt.new_config import (
     OldSettings,
     Place,
     adopt_sensors,

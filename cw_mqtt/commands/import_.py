@@ -3,13 +3,20 @@
 import csv
 import json
 import math
+import os
 import re
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate, islice
+from pathlib import Path
+from typing import Any
 
+import click
 from sqlalchemy import Connection, Engine
 
+from cw_mqtt.commands.common import AS_JSON, FAILED, open_database, show_progress
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import instant_of
@@ -45,6 +52,42 @@ DAY = {"0", "false", "f", "day"}
 
 Cells = dict[str, str]
 Reader = Callable[[str], Cells]
+
+
+@click.command("import")
+@click.argument("source", type=click.File("rb"), metavar="FILE")
+@click.option("--sensor", help="Whose measures these are; by default each line says it.")
+@click.option("--format", "form", type=click.Choice(["auto", "csv", "jsonl"]), default="auto")
+@click.option("--dry-run", is_flag=True, help="Only say what would become of each line.")
+@AS_JSON
+@click.pass_obj
+def import_command(
+    config: Path | None,
+    source: Any,
+    sensor: str | None,
+    form: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Add the measures in FILE (- is the terminal) that are not there yet.
+
+    Read are exports, tables of the old base as psql copies them, and any CSV or JSON lines with
+    times and watts; docs/operations.md says which. Nothing is added twice: an import that was
+    broken off is started again. The bridge may run meanwhile. Exit code 1: lines were refused.
+    """
+
+    settings, engine = open_database(config)
+    report = Report()
+    lines = Source(source, form, sensor)
+    size = max(1, os.fstat(source.fileno()).st_size)
+    done = import_lines(engine, settings, lines, report, time.time(), dry=dry_run)
+    shares = (min(1.0, so_far / size) for so_far in accumulate(done))
+    show_progress("Importing", shares, hidden=as_json)
+    told = {**asdict(report), "dry_run": dry_run}
+    click.echo(json.dumps(told) if as_json else report.text())
+    if report.refused:
+        sys.exit(FAILED)
 
 
 @dataclass(frozen=True, slots=True)

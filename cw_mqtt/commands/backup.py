@@ -8,6 +8,7 @@ SHA-256 of all lines, since each database gives the rows in an order of its own.
 import hashlib
 import json
 import tempfile
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
+import click
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Engine, Table, delete, insert, select, text
 
 from cw_mqtt import __version__
+from cw_mqtt.commands.common import open_database, show_progress, written_whole
 from cw_mqtt.commands.journals import NAME as JOURNAL
 from cw_mqtt.commands.journals import copy_journal, filters_in, journal_id, names_in, take_journal
 from cw_mqtt.errors import BridgeError, InUseError, UsageError
@@ -37,6 +40,24 @@ ROWS_AT_ONCE = 5000
 TABLES = metadata.sorted_tables  # those that others refer to come first
 
 Lines = list[bytes]
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def backup_command(config: Path | None, file: Path) -> None:
+    """Write the database and the journal into FILE, and read it back.
+
+    The bridge may run meanwhile. FILE holds logins and the history of a home, and can be read by
+    you alone. Keep config.yaml beside it: it has the sensors' keys, and is not in FILE.
+    """
+
+    settings, engine = open_database(config)
+    with written_whole(file) as part:
+        shares = write_backup(engine, settings.data_dir, part, time.time())
+        show_progress("Writing", shares)
+        show_progress("Reading back", check_backup(part))
+    click.echo(f"{file} is written, and reads as the database did.")
 
 
 class Kept(BaseModel):

@@ -9,7 +9,7 @@ import click
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import URL, Engine
 
-from cw_mqtt.commands.adopt.config import OldSettings
+from cw_mqtt.commands.adopt.new_config import OldSettings
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
 from cw_mqtt.store.engine import make_engine, patient, place, sqlite_engine, transaction

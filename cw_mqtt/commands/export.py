@@ -3,16 +3,20 @@
 import csv
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TextIO
 
+import click
 from sqlalchemy import Connection, Engine
 
+from cw_mqtt.commands.common import open_database, written_whole
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
-from cw_mqtt.measure.periods import LAST_TS, STEPS, period_edges, period_start
+from cw_mqtt.measure.periods import LAST_TS, STEPS, instant_of, period_edges, period_start
 from cw_mqtt.measure.tariff import cost, price_changes
 from cw_mqtt.model import EnergySum, iso_utc
 from cw_mqtt.store.engine import snapshot
@@ -40,6 +44,55 @@ class Wanted:
     until_ts: int | None = None
     step: str | None = None
     utc: bool = False
+
+
+@click.command("export")
+@click.argument("sensors", nargs=-1, metavar="[SENSOR]...")
+@click.option("--from", "since", metavar="TIME", help="The first instant, as 2025-01-01.")
+@click.option("--until", metavar="TIME", help="Up to but not including this instant.")
+@click.option("--step", type=click.Choice(list(STEPS)), help="Energy and cost by period instead.")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv")
+@click.option("--utc", is_flag=True, help="Times in UTC, not in the settings' timezone.")
+@click.option("--output", type=click.Path(path_type=Path), help="A file; by default the terminal.")
+@click.pass_obj
+def export_command(
+    config: Path | None,
+    /,
+    sensors: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    step: str | None,
+    form: str,
+    *,
+    utc: bool,
+    output: Path | None,
+) -> None:
+    """Write measures, or what they add up to, as CSV or JSON lines.
+
+    SENSOR is a slug, a name or a number; without one all are written. `cw-mqtt import` reads
+    measures back. With --step: energy, mean, lowest and highest power of each period of the
+    local calendar, and its cost by the contract that was valid then.
+
+    cw-mqtt export main --from 2025-01-01 --until 2026-01-01 --step 1month
+    """
+
+    settings, engine = open_database(config)
+    from_ts, until_ts = (parse_instant(text, settings) for text in (since, until))
+    wanted = Wanted(sensors, from_ts, until_ts, step, utc)
+    if output is None:
+        export(engine, settings, wanted, form, sys.stdout)
+        return
+    with written_whole(output) as part, part.open("w", encoding="utf-8", newline="") as file:
+        count = export(engine, settings, wanted, form, file)
+    click.echo(f"{count:,} rows written to {output}.", err=True)
+
+
+def parse_instant(text: str | None, settings: Settings) -> int | None:
+    """The instant in an option. Raises `UsageError`."""
+    try:
+        return instant_of(text, settings.timezone) if text else None
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def export(engine: Engine, settings: Settings, wanted: Wanted, form: str, output: TextIO) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.commands.exports import COST, MEASURE, PERIOD
+from cw_mqtt.commands.export import COST, MEASURE, PERIOD
 from tests.commands.installation import Installation
 from tests.home import START_TS, reading
 
