@@ -167,17 +167,15 @@ class Kept:
 class Energy:
     """What a sensor's measures have counted up to, in joules; none of the sums ever goes down.
 
-    `total_j` is published: it began at `start_j`, that is `start_kwh`. `day_j` and `night_j` are
-    what was counted in each tariff, `cost` what it cost, in the currency of the settings, each
-    measure at the price of its own day and tariff. `loaded` is false until the database was
-    asked what it knows of this sensor; until then the sums are incomplete and must not be shown
-    to anybody.
+    `total_j` is published: it began at `start_j`, that is `start_kwh`. `tariffs_j` is what was
+    counted in each tariff, by name, `cost` what it cost, in the currency of the settings, each
+    measure at the price of its own instant. `loaded` is false until the database was asked what
+    it knows of this sensor; until then the sums are incomplete and must not be shown to anybody.
     """
 
     start_j: float = 0.0
     total_j: float = 0.0
-    day_j: float = 0.0
-    night_j: float = 0.0
+    tariffs_j: Mapping[str, float] = field(default_factory=dict)
     last_ts: int | None = None
     last_power_w: float = 0.0
     loaded: bool = False

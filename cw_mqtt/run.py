@@ -23,7 +23,7 @@ from cw_mqtt.config.settings import MqttSettings, Settings, WebSettings
 from cw_mqtt.decode.packets import fingerprint
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Event
 from cw_mqtt.reload import SettingsWatch
 from cw_mqtt.runtime.health import Health
@@ -213,7 +213,7 @@ def make_web(
         journal=journal,
         health=health,
         archive=archive,
-        is_night=lambda ts: is_night(ts, settings),
+        is_night=Contract(settings).is_night,
         accounts=Accounts(engine),
         tokens=Tokens(engine),
         base_topic=settings.mqtt.base_topic if settings.mqtt else None,

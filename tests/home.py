@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from cw_mqtt.bridge.bridge import Bridge
+from cw_mqtt.config.contract import TariffSettings
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.energy import add_measure
 from cw_mqtt.model import Author, Event, Key, Range, Reading, SensorState, Verdict
@@ -80,9 +81,8 @@ class Home:
         for each in filter(lambda each: each.verdict.counts, readings):
             state = states.get(each.sensor, SensorState(each.sensor))
             max_gap_s = self.settings.energy.max_gap_s
-            energy = add_measure(
-                state.energy, each.ts, each.power_w, night=each.night, max_gap_s=max_gap_s
-            )
+            tariff = TariffSettings(name="night" if each.night else "day", eur_per_kwh=0)
+            energy = add_measure(state.energy, each.ts, each.power_w, tariff, max_gap_s)
             states[each.sensor] = replace(state, energy=energy)
         self.journal.commit(states.values(), readings)
 

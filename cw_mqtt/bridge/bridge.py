@@ -27,8 +27,8 @@ from cw_mqtt.decode.keys import sensor_keys
 from cw_mqtt.decode.packets import Keyring, fingerprint
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.measure.energy import add_measure
-from cw_mqtt.measure.tariff import is_night, price_per_kwh
+from cw_mqtt.measure.energy import add_measure, never_less
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Chunk, Energy, Event, Reading, SensorState
 from cw_mqtt.runtime.clock import Clocks
 from cw_mqtt.runtime.health import Health
@@ -60,14 +60,15 @@ class Bridge:
         events: deque[Event],
         clocks: Clocks | None = None,
     ) -> None:
-        self._settings = settings
+        self._contract = Contract(settings)
+        self._max_gap_s = settings.energy.max_gap_s
         self._journal = journal
         self._health = health
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self.hearing = Hearing(settings, health)
         self._chunks = ChunkQueue()
         keys = sensor_keys(settings.sensors)
-        self._judging = Judging(settings, keys, journal, self.hearing)
+        self._judging = Judging(settings, self._contract, keys, journal, self.hearing)
         self._framers = {
             r.name: Framer(r.form, Keyring(keys, r.name, self._judging.expected).open)
             for r in settings.receivers
@@ -76,15 +77,21 @@ class Bridge:
         self._refused = False  # by the journal, what was judged
         self._losing = False
         self._totals_loaded = threading.Event()
-        self._dating = Dating(
-            journal, health, lambda ts: is_night(ts, settings), clocks or Clocks()
-        )
-        for slug, sensor in self._sensors.items():
-            if slug not in journal.states():
-                identity = fingerprint(sensor.key.get_secret_value())
-                journal.commit([SensorState(slug, identity=identity)])
+        self._dating = Dating(journal, health, self._contract.is_night, clocks or Clocks())
+        self._begin_totals()
         health.ask("sensors", answer=self._report_sensors)
         health.ask("journal", "queue", answer=lambda: len(self._chunks))
+
+    def _begin_totals(self) -> None:
+        """Let each sensor have a total of each tariff, also of one that has not come yet."""
+        known = self._journal.states()
+        none_yet = Energy(tariffs_j=dict.fromkeys(self._contract.tariffs, 0.0))
+        for slug, sensor in self._sensors.items():
+            identity = fingerprint(sensor.key.get_secret_value())
+            state = known.get(slug, SensorState(slug, identity=identity))
+            begun = replace(state, energy=never_less(state.energy, none_yet))
+            if begun != known.get(slug):
+                self._journal.commit([begun])
 
     def receive(self, chunk: Chunk) -> None:
         """Take a chunk from a receiver's thread; waits a little when thousands wait already.
@@ -197,14 +204,8 @@ class Bridge:
 
     def _counted(self, energy: Energy, reading: Reading) -> Energy:
         """The energy after a reading that counts."""
-        return add_measure(
-            energy,
-            reading.ts,
-            reading.power_w,
-            night=reading.night,
-            max_gap_s=self._settings.energy.max_gap_s,
-            price_per_kwh=price_per_kwh(reading.ts, self._settings, night=reading.night),
-        )
+        tariff = self._contract.tariff_at(reading.ts)
+        return add_measure(energy, reading.ts, reading.power_w, tariff, self._max_gap_s)
 
     def _report_sensors(self) -> Mapping[str, Any]:
         states, held, now_ts = self._journal.states(), self._judging.held(), self.now()

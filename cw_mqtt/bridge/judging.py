@@ -12,7 +12,7 @@ from cw_mqtt.decode.framing import Openings
 from cw_mqtt.decode.packets import Opened, SensorKey, fingerprint
 from cw_mqtt.decode.verify import Ruling, judge, tails
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import PROVEN, Chunk, Event, Heard, Kept, Reading, SensorState, Verdict
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,14 @@ class Judging:
     """Judges packets, and gathers in `batch` what they change; for one thread."""
 
     def __init__(
-        self, settings: Settings, keys: Sequence[SensorKey], journal: Journal, hearing: Hearing
+        self,
+        settings: Settings,
+        contract: Contract,
+        keys: Sequence[SensorKey],
+        journal: Journal,
+        hearing: Hearing,
     ) -> None:
-        self._settings = settings
+        self._contract = contract
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self._journal = journal
         self._hearing = hearing
@@ -165,7 +170,7 @@ class Judging:
             packet.voltage_v,
             packet.battery_mv,
             ruling.verdict,
-            is_night(ts, self._settings),
+            self._contract.is_night(ts),
         )
 
 

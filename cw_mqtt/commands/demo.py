@@ -28,7 +28,7 @@ from cw_mqtt.config.settings import (
 from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import UsageError
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Role
 from cw_mqtt.run import run
 from cw_mqtt.runtime.logs import set_up_logs
@@ -179,10 +179,11 @@ def add_history(
     engine: Engine, settings: Settings, sensor_id: int, seed: int, history: timedelta
 ) -> None:
     """Store what a sensor would have measured until now, with a progress bar."""
+    is_night = Contract(settings).is_night
     start_ts = int(time.time() - history.total_seconds())
     count = int(history.total_seconds() / PERIOD_S)
     points = (
-        (ts, float(plausible_power_w(ts, seed)), is_night(ts, settings))
+        (ts, float(plausible_power_w(ts, seed)), is_night(ts))
         for ts in (start_ts + int(n * PERIOD_S) for n in range(count))
     )
     with click.progressbar(length=count, label=f"{count:,} measures of history") as bar:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from cw_mqtt.commands.common import open_database, written_whole
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import LAST_TS, STEPS, instant_of, period_edges, period_start
-from cw_mqtt.measure.tariff import cost, price_changes
+from cw_mqtt.measure.tariff import Contract, Quarter
 from cw_mqtt.model import EnergySum, iso_utc
 from cw_mqtt.store.engine import snapshot
 from cw_mqtt.store.history import Period, sensor_ids, stream, sums_between, times
@@ -134,7 +133,7 @@ class Exporter:
         self._zone = settings.timezone
         self._wanted = wanted
         self._costs = COST if settings.providers else ()
-        self._changes = price_changes(settings)
+        self._contract = Contract(settings)
         self._time: Callable[[int], str] = iso_utc if wanted.utc else self._local_time
 
     @property
@@ -177,12 +176,10 @@ class Exporter:
 
     def _cost(self, sensor_id: int, period: Period, energy: EnergySum | None) -> float | None:
         """What a period costs, each part of it at the prices valid then; None where unknown."""
-        start, end = period
-        changes = [ts for ts in self._changes if start < ts < end]
-        parts = self._sums(sensor_id, [start, *changes, end]) if changes else [(period, energy)]
-        costs = [cost(of_part, *part, self._settings) for part, of_part in parts]
-        known = [each for each in costs if each is not None]
-        return round(math.fsum(known), DIGITS) if len(known) == len(costs) else None
+        parts = self._sums(sensor_id, self._contract.cut(*period))
+        quarters = [Quarter(start, s.day_j, s.night_j) for (start, _), s in parts if s]
+        charge = self._contract.standing_charge(*period)
+        return round(self._contract.bill(quarters).cost + charge, DIGITS)
 
     def _local_time(self, ts: int) -> str:
         return datetime.fromtimestamp(ts, self._zone).isoformat()

@@ -20,7 +20,7 @@ from cw_mqtt.commands.common import AS_JSON, FAILED, open_database, show_progres
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import instant_of
-from cw_mqtt.measure.tariff import is_night
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.store.archive import LATEST_TS
 from cw_mqtt.store.bulk import add_missing
 from cw_mqtt.store.engine import filling, transaction
@@ -197,6 +197,7 @@ class Parser:
 
     def __init__(self, settings: Settings, known: dict[str, int], source: Source) -> None:
         self._settings = settings
+        self._contract = Contract(settings)
         self._known = known
         self._form = source.form
         self._sensor = source.sensor
@@ -218,7 +219,7 @@ class Parser:
         power_w = read_power(cells.get("watts", ""))
         night = read_night(cells.get("night", ""))
         if night is None:
-            night = is_night(ts, self._settings)
+            night = self._contract.is_night(ts)
         return Found(line, self._sensor_id(cells), ts, power_w, night)
 
     def _reader(self, first: str) -> tuple[Reader, bool]:

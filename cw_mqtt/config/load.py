@@ -88,11 +88,11 @@ def warnings(settings: Settings) -> tuple[str, ...]:
         for receiver in settings.receivers
         if re.match(r"/dev/tty(USB|ACM)\d", receiver.port)
     ]
-    by_night = any(line.night for line in settings.providers)
-    if by_night and "timezone" not in settings.model_fields_set and _is_utc(settings.timezone):
+    by_hours = any(tariff.hours or tariff.days for p in settings.providers for tariff in p.tariffs)
+    if by_hours and "timezone" not in settings.model_fields_set and _is_utc(settings.timezone):
         advice.append(
-            "night_hours are meant in UTC, to which this computer is set; set timezone, such as"
-            " Europe/Paris, or UTC if you mean it"
+            "night_hours and the hours of tariffs are meant in UTC, to which this computer is set;"
+            " set timezone, such as Europe/Paris, or UTC if you mean it"
         )
     advice += [
         f"{path} can be read by every user of this computer, and has secrets; chmod 600 it"
@@ -127,7 +127,7 @@ def _format(mistake: Mistake) -> str:
 
 def _add(source: Source, found: Any) -> None:
     """One of pydantic's errors, in our words."""
-    loc: Loc = found["loc"]
+    loc: Loc = (*found["loc"], *found.get("ctx", {}).get("at", ()))
     kind = found["type"]
     if kind == "extra_forbidden":
         source.add_unknown(loc, f"unknown setting{_suggestion(str(loc[-1]), _names_at(loc[:-1]))}")

@@ -1,6 +1,6 @@
 """Every setting of config.yaml, with its type, limits and default."""
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
@@ -8,9 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     PrivateAttr,
@@ -20,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+from cw_mqtt.config.contract import ProviderSettings
+from cw_mqtt.config.section import Amount, Count, Name, Section, Switch, Text
 from cw_mqtt.config.values import (
-    NightWindow,
     at_least_one,
     beside_settings,
     existing_file,
@@ -32,7 +31,6 @@ from cw_mqtt.config.values import (
     parse_host,
     parse_keep,
     parse_key,
-    parse_night_window,
     parse_port,
     parse_slug,
     parse_timezone,
@@ -40,36 +38,13 @@ from cw_mqtt.config.values import (
     wrong,
 )
 
-Text = Annotated[str, Field(min_length=1), expected("a text")]
-Name = Annotated[
-    str, Field(min_length=1, max_length=255), expected("a text of at most 255 characters")
-]
 Host = Annotated[
     str, AfterValidator(parse_host), expected("a host name or an address, without a port")
 ]
-Switch = Annotated[bool, expected("true or false")]
-Count = Annotated[int, Field(ge=1), expected("a whole number from 1")]
 Port = Annotated[int, Field(ge=1, le=65535), expected("a port from 1 to 65535")]
-Amount = Annotated[float, Field(ge=0), expected("a number from 0")]
 Key = Annotated[SecretBytes, BeforeValidator(parse_key)]
 Topic = Annotated[Text, AfterValidator(parse_topic)]
 File = Annotated[Path, AfterValidator(existing_file)]
-Window = Annotated[
-    NightWindow, PlainValidator(parse_night_window), expected('hours such as "22:30-06:30"')
-]
-
-
-class Section(BaseModel):
-    """A part of the settings: frozen, and an unknown name in it is a mistake."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        coerce_numbers_to_str=True,
-        hide_input_in_errors=True,
-        populate_by_name=True,
-    )
 
 
 class ReceiverSettings(Section):
@@ -261,33 +236,6 @@ class LoggingSettings(Section):
     format: Literal["auto", "text", "journald", "json"] = "auto"
 
 
-class PriceSettings(Section):
-    """What one tariff costs."""
-
-    eur_per_kwh: Amount
-    eur_per_month: Amount = 0
-
-
-class ProviderSettings(Section):
-    """The prices of one electricity contract, `since` that day (None: always)."""
-
-    name: Name
-    since: Annotated[date | None, expected("a day such as 2025-02-01")] = Field(
-        default=None, alias="from"
-    )
-    current: Switch = False
-    day: PriceSettings
-    night: PriceSettings | None = None
-    night_hours: tuple[Window, ...] = ()
-    threshold_w: Annotated[int, Field(ge=0), expected("a whole number of watts from 0")] = 0
-
-    @model_validator(mode="after")
-    def _night_has_hours(self) -> Self:
-        if (self.night is None) != (not self.night_hours):
-            raise wrong("expected both night and night_hours, or neither")
-        return self
-
-
 class Settings(Section):
     """All of config.yaml; `mqtt` None publishes nothing, `web` None serves nothing."""
 
@@ -333,9 +281,3 @@ class Settings(Section):
         if len(current) > 1:
             raise wrong(f"{len(current)} contracts are current; expected one")
         return tuple(line.model_copy(update={"current": line.name in current}) for line in lines)
-
-    def contract_at(self, ts: int) -> ProviderSettings | None:
-        """The current contract's prices and hours on an instant's day; None before its first."""
-        day = datetime.fromtimestamp(ts, self.timezone).date()
-        begun = [p for p in self.providers if p.current and (p.since or day) <= day]
-        return max(begun, key=lambda line: line.since or date.min, default=None)

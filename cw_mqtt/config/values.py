@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +23,11 @@ Entry = TypeVar("Entry")
 
 KEY_BYTES = 16
 SECONDS_A_DAY = 86_400
+WEEKDAYS: dict[str, tuple[int, ...]] = {
+    **{name: (day,) for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))},
+    "workdays": (0, 1, 2, 3, 4),
+    "weekend": (5, 6),
+}
 DEVICE = "device"
 NETWORK = ("socket", "rfc2217")
 PORTS = (DEVICE, "hwgrep", *NETWORK, "fifo", "replay", "spi", "simulated")
@@ -31,16 +36,32 @@ ZONE_FILE = Path("/etc/localtime")
 
 
 @dataclass(frozen=True, slots=True)
-class NightWindow:
-    """A part of each day, in seconds after local midnight; over midnight when it ends earlier."""
+class HourWindow:
+    """A part of a day, in seconds after local midnight; over midnight when it ends earlier.
+
+    It holds its start and not its end.
+    """
 
     start_s: int
     end_s: int
 
+    @property
+    def edges(self) -> tuple[int, int]:
+        """Its start and its end."""
+        return self.start_s, self.end_s
 
-def wrong(problem: str) -> PydanticCustomError:
-    """The error to raise for a value that cannot be used."""
-    return PydanticCustomError("wrong", "{problem}", {"problem": problem})
+    def before_midnight(self, second: int) -> bool:
+        """Whether it holds a second of the day on which it begins."""
+        return self.start_s <= second and (second < self.end_s or self.end_s < self.start_s)
+
+    def after_midnight(self, second: int) -> bool:
+        """Whether it holds a second of the next day."""
+        return second < self.end_s < self.start_s
+
+
+def wrong(problem: str, *at: str | int) -> PydanticCustomError:
+    """The error to raise for a value that cannot be used, or for what stands `at` in it."""
+    return PydanticCustomError("wrong", "{problem}", {"problem": problem, "at": at})
 
 
 def expected(words: str) -> WrapValidator:
@@ -138,18 +159,33 @@ def parse_topic(value: str) -> str:
     return value
 
 
-def parse_night_window(value: object) -> NightWindow:
+def parse_hours(value: object) -> HourWindow:
     """`22:30-06:30`, local time."""
-    if isinstance(value, NightWindow):
+    if isinstance(value, HourWindow):
         return value
     match = re.fullmatch(r"(\d{1,2}):([0-5]\d) ?- ?(\d{1,2}):([0-5]\d)", str(value))
     if match is None:
         raise ValueError
     hours, minutes, end_hours, end_minutes = map(int, match.groups())
-    window = NightWindow(hours * 3600 + minutes * 60, end_hours * 3600 + end_minutes * 60)
-    if window.start_s == window.end_s or max(window.start_s, window.end_s) > SECONDS_A_DAY:
+    window = HourWindow(hours * 3600 + minutes * 60, end_hours * 3600 + end_minutes * 60)
+    if window.start_s == window.end_s or max(window.edges) > SECONDS_A_DAY:
         raise ValueError
     return window
+
+
+def parse_days(value: object) -> tuple[int | date, ...]:
+    """`sat`, `weekend`, `workdays` or `2026-01-12`: numbers of weekdays from Monday, or a day."""
+    if isinstance(value, tuple):
+        return value
+    text = str(value).lower()
+    return WEEKDAYS.get(text) or (date.fromisoformat(text),)
+
+
+def parse_tariff(value: object) -> str:
+    """A tariff's name, which is part of the names of topics' values and of ids."""
+    if not re.fullmatch(r"[a-z0-9_]{1,32}", str(value)):
+        raise ValueError
+    return str(value)
 
 
 def parse_keep(value: object) -> object:

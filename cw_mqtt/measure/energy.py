@@ -1,12 +1,13 @@
 """Energy: each measure carries the energy of the interval that ends at it.
 
-That is (previous power + its power) / 2 x seconds, in the tariff of its own night flag; a negative
-power counts as 0. After a gap, and for the first measure, it carries none. The energy of any set
-of measures is the sum of what they carry, so groups add up to the whole.
+That is (previous power + its power) / 2 x seconds; a negative power counts as 0. After a gap, and
+for the first measure, it carries none. The energy of any set of measures is the sum of what they
+carry, so groups add up to the whole.
 """
 
 from dataclasses import dataclass, replace
 
+from cw_mqtt.config.contract import TariffSettings
 from cw_mqtt.model import JOULES_PER_KWH, Energy
 
 
@@ -36,13 +37,7 @@ def carry(
 
 
 def add_measure(
-    energy: Energy,
-    ts: int,
-    power_w: float,
-    *,
-    night: bool,
-    max_gap_s: float,
-    price_per_kwh: float = 0.0,
+    energy: Energy, ts: int, power_w: float, tariff: TariffSettings, max_gap_s: float
 ) -> Energy:
     """The total, and its cost, after one more live measure.
 
@@ -54,22 +49,29 @@ def add_measure(
     carried = NOTHING
     if energy.last_ts is not None:
         carried = carry(energy.last_ts, energy.last_power_w, ts, power_w, max_gap_s)
+    in_tariff_j = energy.tariffs_j.get(tariff.name, 0.0)
     return replace(
         energy,
         total_j=energy.total_j + carried.energy_j,
-        day_j=energy.day_j + (0.0 if night else carried.energy_j),
-        night_j=energy.night_j + (carried.energy_j if night else 0.0),
+        tariffs_j={**energy.tariffs_j, tariff.name: in_tariff_j + carried.energy_j},
         last_ts=ts,
         last_power_w=power_w,
-        cost=energy.cost + carried.energy_j / JOULES_PER_KWH * price_per_kwh,
+        cost=energy.cost + carried.energy_j / JOULES_PER_KWH * tariff.eur_per_kwh,
     )
 
 
 def never_less(energy: Energy, least: Energy) -> Energy:
     """Energy with each of its sums lifted to that of `least` where it is lower."""
-    sums = ("start_j", "total_j", "day_j", "night_j", "cost")
+    tariffs_j = {
+        name: max(energy.tariffs_j.get(name, 0.0), least.tariffs_j.get(name, 0.0))
+        for name in {**energy.tariffs_j, **least.tariffs_j}
+    }
     return replace(
-        energy, **{name: max(getattr(energy, name), getattr(least, name)) for name in sums}
+        energy,
+        start_j=max(energy.start_j, least.start_j),
+        total_j=max(energy.total_j, least.total_j),
+        tariffs_j=tariffs_j,
+        cost=max(energy.cost, least.cost),
     )
 
 

@@ -1,57 +1,148 @@
-"""Tariffs: which hours are night, in local time, and what energy costs."""
+"""Tariffs: which one holds when, and what energy costs then. Pure.
 
-from datetime import datetime
+A price is a function of time alone, and costs are that function over the sums of quarter hours.
+So dated prices, any number of tariffs and, one day, prices of each hour need nothing in store.
+"""
 
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import pairwise
+from typing import NamedTuple
+
+from cw_mqtt.config.contract import (
+    DAY_TARIFF,
+    NIGHT_TARIFF,
+    ProviderSettings,
+    TariffSettings,
+    line_on,
+)
 from cw_mqtt.config.settings import Settings
+from cw_mqtt.config.values import SECONDS_A_DAY
 from cw_mqtt.measure.periods import day_start, months_between
-from cw_mqtt.model import EnergySum
+from cw_mqtt.model import JOULES_PER_KWH, Reading
+
+QUARTER_S = 900
+
+NO_CONTRACT = ProviderSettings.model_validate(
+    {"name": "none", "tariffs": [{"name": DAY_TARIFF, "eur_per_kwh": 0}]}
+)
+
+Plan = Sequence[tuple[int, TariffSettings]]  # of a day: seconds after midnight, and what holds
 
 
-def is_night(ts: int, settings: Settings) -> bool:
-    """Whether an instant lies in a night window of the contract that is current on its day.
+class Quarter(NamedTuple):
+    """What the measures of a quarter hour, or of a part of it, carry by their night flags."""
 
-    A window holds its start and not its end; one that ends before it starts goes past midnight.
+    start_ts: int
+    day_j: float
+    night_j: float
+
+
+@dataclass(slots=True)
+class Bill:
+    """Energy in J by tariff, and what it costs without the monthly charge."""
+
+    energy_j: dict[str, float] = field(default_factory=dict)
+    cost: float = 0.0
+
+    def add(self, tariff: TariffSettings, energy_j: float) -> None:
+        """Add energy of a tariff."""
+        self.energy_j[tariff.name] = self.energy_j.get(tariff.name, 0.0) + energy_j
+        self.cost += energy_j / JOULES_PER_KWH * tariff.eur_per_kwh
+
+
+class Contract:
+    """The current contract of the settings, over all times its prices changed.
+
+    Without any, all energy is of the tariff `day` and costs nothing.
     """
-    local = datetime.fromtimestamp(ts, settings.timezone)
-    contract = settings.contract_at(ts)
-    second = local.hour * 3600 + local.minute * 60 + local.second
-    return contract is not None and any(
-        window.start_s <= second < window.end_s
-        if window.start_s < window.end_s
-        else second >= window.start_s or second < window.end_s
-        for window in contract.night_hours
-    )
 
+    def __init__(self, settings: Settings) -> None:
+        self._zone = settings.timezone
+        self._lines = tuple(line for line in settings.providers if line.current) or (NO_CONTRACT,)
+        self._plans: dict[date, tuple[ProviderSettings, Plan]] = {}
+        self.currency = settings.energy.currency if settings.providers else None
+        self.limited = any(line.threshold_w for line in self._lines)
 
-def price_changes(settings: Settings) -> list[int]:
-    """When a new line of the current contract begins to be valid."""
-    lines = [line for line in settings.providers if line.current and line.since]
-    return sorted(day_start(line.since, settings.timezone) for line in lines if line.since)
+    @property
+    def tariffs(self) -> list[str]:
+        """The names of all tariffs that it has, or had; none where there never was a choice."""
+        names = sorted({tariff.name for line in self._lines for tariff in line.tariffs})
+        return names if len(names) > 1 else []
 
+    def tariff_at(self, ts: int) -> TariffSettings:
+        """The tariff that holds at an instant."""
+        return self._at(ts)[0]
 
-def cost(energy: EnergySum | None, from_ts: int, until_ts: int, settings: Settings) -> float | None:
-    """What a period costs at the contract that is valid on its first day; None without one.
+    def is_night(self, ts: int) -> bool:
+        """What the old tables and the old API know of an instant's tariff."""
+        return self.tariff_at(ts).name == NIGHT_TARIFF
 
-    That is its energy, and its part of the monthly charge, of which a contract has one: the
-    higher of its tariffs'. Periods in which prices change are to be cut there.
-    """
-    line = settings.contract_at(from_ts)
-    if line is None:
-        return None
-    night = line.night or line.day
-    day_kwh, night_kwh = energy.kwh if energy else (0.0, 0.0)
-    months = months_between(from_ts, until_ts, settings.timezone)
-    return (
-        day_kwh * line.day.eur_per_kwh
-        + night_kwh * night.eur_per_kwh
-        + months * max(line.day.eur_per_month, night.eur_per_month)
-    )
+    def overload(self, reading: Reading) -> bool | None:
+        """Whether a reading exceeds the power of the contract; None on a day without a limit."""
+        threshold_w = self._line_at(reading.ts).threshold_w
+        return reading.power_w > threshold_w if threshold_w else None
 
+    def shares(self, quarter_ts: int) -> list[tuple[TariffSettings, float, float]]:
+        """Which part of a quarter hour's energy is of which tariff, by day and by night.
 
-def price_per_kwh(ts: int, settings: Settings, *, night: bool) -> float:
-    """What energy costs in a tariff on the day of an instant; 0 on a day without a contract."""
-    contract = settings.contract_at(ts)
-    if contract is None:
-        return 0.0
-    tariff = contract.night if night and contract.night else contract.day
-    return tariff.eur_per_kwh
+        Measures say themselves whether they are of the night: those are of the tariff `night`,
+        where the contract has one then. The others belong to the other tariffs by their seconds.
+        """
+        line, parts = self._line_at(quarter_ts), list(self._parts(quarter_ts))
+        night = line.tariff(night=True)
+        if night.name != NIGHT_TARIFF:
+            return [(tariff, s / QUARTER_S, s / QUARTER_S) for tariff, s in parts]
+        others = [part for part in parts if part[0].name != NIGHT_TARIFF]
+        others = others or [(line.tariff(night=False), QUARTER_S)]
+        seconds = sum(s for _, s in others)
+        return [(night, 0.0, 1.0), *((tariff, s / seconds, 0.0) for tariff, s in others)]
+
+    def bill(self, quarters: Iterable[Quarter]) -> Bill:
+        """What the energy of quarter hours costs, and how much of it is of which tariff."""
+        bill = Bill()
+        for start_ts, day_j, night_j in quarters:
+            for tariff, by_day, by_night in self.shares(start_ts):
+                bill.add(tariff, by_day * day_j + by_night * night_j)
+        return bill
+
+    def standing_charge(self, from_ts: int, until_ts: int) -> float:
+        """The monthly charges of a period, by days."""
+        return math.fsum(
+            months_between(*part, self._zone) * max(self._line_at(part[0]).monthly)
+            for part in pairwise(self.cut(from_ts, until_ts))
+        )
+
+    def cut(self, from_ts: int, until_ts: int) -> list[int]:
+        """The edges of a period, and when in it a new line becomes valid."""
+        starts = (day_start(line.since, self._zone) for line in self._lines if line.since)
+        return [from_ts, *sorted(ts for ts in starts if from_ts < ts < until_ts), until_ts]
+
+    def _line_at(self, ts: int) -> ProviderSettings:
+        return self._on(datetime.fromtimestamp(ts, self._zone).date())[0]
+
+    def _on(self, day: date) -> tuple[ProviderSettings, Plan]:
+        if day not in self._plans:
+            line = line_on(self._lines, day)
+            self._plans[day] = line, line.plan(day)
+        return self._plans[day]
+
+    def _at(self, ts: int) -> tuple[TariffSettings, int]:
+        """The tariff at an instant, and how many seconds it holds at least by the clock."""
+        local = datetime.fromtimestamp(ts, self._zone)
+        second = local.hour * 3600 + local.minute * 60 + local.second
+        _, plan = self._on(local.date())
+        index = bisect_right(plan, second, key=lambda entry: entry[0])
+        end = plan[index][0] if index < len(plan) else SECONDS_A_DAY
+        return plan[index - 1][1], end - second
+
+    def _parts(self, quarter_ts: int) -> Iterator[tuple[TariffSettings, int]]:
+        """The tariffs of a quarter hour, within which clocks do not change, and their seconds."""
+        ts, end_ts = quarter_ts, quarter_ts + QUARTER_S
+        while ts < end_ts:
+            tariff, seconds = self._at(ts)
+            yield tariff, min(seconds, end_ts - ts)
+            ts += seconds

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import normalize
 
+from cw_mqtt.config.contract import DAY_TARIFF, NIGHT_TARIFF
 from cw_mqtt.config.settings import SensorSettings
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Verdict
-from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.topics import OFFLINE, ONLINE, Topics
 
 Component = Mapping[str, Any]
@@ -93,10 +94,6 @@ DIAGNOSTICS: Mapping[str, Component] = {
         **DIAGNOSTIC,
     },
 }
-TARIFFS: Mapping[str, Component] = {
-    "energy_day": {"name": "Energy day", **ENERGY},
-    "energy_night": {"name": "Energy night", **ENERGY},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +111,16 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Entities:
-    """Describes the devices of one installation; `restart`: whether requests may restart it."""
+    """Describes the devices of one installation; `restart`: whether requests may restart it.
+
+    `counted` are the tariffs in which energy was ever counted, of this contract and of others.
+    """
 
     installation: str
     topics: Topics
     version: str
     contract: Contract
+    counted: Collection[str]
     restart: bool
 
     def bridge(self) -> Device:
@@ -159,7 +160,14 @@ class Entities:
             "power": {**POWER, "state_topic": self.topics.sensor(sensor.slug, "power"), **of_both},
             "energy": {**ENERGY, "state_topic": self.topics.sensor(sensor.slug, "energy")},
             **{name: {**read_from(state, name), **each} for name, each in DIAGNOSTICS.items()},
-            **{name: {**read_from(state, name), **each} for name, each in TARIFFS.items()},
+            **{
+                f"energy_{tariff}": {
+                    **read_from(state, f"energy_{tariff}"),
+                    "name": f"Energy {tariff.replace('_', ' ')}",
+                    **ENERGY,
+                }
+                for tariff in self._tariffs()
+            },
             "cost": {
                 **read_from(state, "cost"),
                 **COST,
@@ -186,9 +194,12 @@ class Entities:
         words = re.findall("[a-z0-9]+", re.sub("[^\x00-\x7f]", "", plain))
         return "_".join(words) or f"{PLAIN_BASE}_{self.installation}"
 
+    def _tariffs(self) -> list[str]:
+        return sorted({DAY_TARIFF, NIGHT_TARIFF, *self.counted, *self.contract.tariffs})
+
     def _not_in_contract(self) -> set[str]:
         there = {
-            **dict.fromkeys(TARIFFS, self.contract.night_prices),
+            **{f"energy_{name}": name in self.contract.tariffs for name in self._tariffs()},
             "cost": self.contract.currency,
             "overload": self.contract.limited,
         }

@@ -1,11 +1,11 @@
 """What of the publications depends on the installation's name. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cw_mqtt import __version__
 from cw_mqtt.config.settings import MqttSettings, Settings
-from cw_mqtt.publish.contract import Contract
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.publish.discovery import Style, discovery_messages
 from cw_mqtt.publish.entities import Entities
 from cw_mqtt.publish.topics import Message, Topics
@@ -25,11 +25,21 @@ class Identity:
     retained: frozenset[str]
 
     @classmethod
-    def of(cls, installation: str, mqtt: MqttSettings, settings: Settings) -> "Identity":
-        """The identity that these settings give to an installation."""
+    def of(
+        cls,
+        installation: str,
+        mqtt: MqttSettings,
+        settings: Settings,
+        counted: Collection[str] = (),
+    ) -> "Identity":
+        """The identity that these settings give to an installation.
+
+        `counted` are the tariffs in which energy was ever counted.
+        """
         topics = Topics(mqtt.base_topic)
         restart = "restart" in mqtt.allow_requests
-        entities = Entities(installation, topics, __version__, Contract(settings), restart)
+        contract = Contract(settings)
+        entities = Entities(installation, topics, __version__, contract, counted, restart)
         # the bridge first, for the sensors refer to it
         devices = [entities.bridge(), *map(entities.sensor, settings.sensors)]
         style, prefix = mqtt.discovery.style, mqtt.discovery.prefix

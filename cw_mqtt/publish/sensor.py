@@ -3,8 +3,8 @@
 import logging
 
 from cw_mqtt.config.settings import SensorSettings
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Energy, Event, Reading, SensorState, timeout_s
-from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.topics import Message, Topics, is_due, is_online
 
 log = logging.getLogger(__name__)

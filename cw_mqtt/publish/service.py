@@ -178,7 +178,9 @@ class MqttPublisher:
 
     def _identity(self, installation: str, connection: Connection) -> Identity:
         """What to publish; entity by entity where the broker takes no whole device."""
-        identity = Identity.of(installation, self._mqtt, self._settings)
+        states = self._journal.states().values()
+        counted = {tariff for state in states for tariff in state.energy.tariffs_j}
+        identity = Identity.of(installation, self._mqtt, self._settings, counted)
         discovery = self._mqtt.discovery
         objection = connection.objection(identity.discovery)
         if discovery.style != "device" or not objection:
@@ -186,7 +188,7 @@ class MqttPublisher:
         self._say("devices", f"the broker does not take {objection}; telling of single entities")
         by_entity = discovery.model_copy(update={"style": "entity"})
         mqtt = self._mqtt.model_copy(update={"discovery": by_entity})
-        return Identity.of(installation, mqtt, self._settings)
+        return Identity.of(installation, mqtt, self._settings, counted)
 
     def _step(self, connection: Connection, identity: Identity) -> None:
         """Whatever is due now."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.journal.journal import Journal
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Event, SensorState
-from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.sensor import SensorPublisher
 from cw_mqtt.publish.topics import SENSOR_VALUES, Message, Topics
 from cw_mqtt.publish.vitals import Vitals

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cw_mqtt.config.settings import PublishSettings
-from cw_mqtt.model import Event, Reading, SensorState, iso_utc
-from cw_mqtt.publish.contract import Contract
+from cw_mqtt.measure.tariff import Contract
+from cw_mqtt.model import JOULES_PER_KWH, Energy, Event, Reading, SensorState, iso_utc
 
 ONLINE, OFFLINE = "online", "offline"
 BRIDGE_DOCUMENTS = ("state", "info", "health", "totals")
@@ -133,11 +133,26 @@ class Topics:
             "interval": round(interval_s, 1) if interval_s else None,
             "loss": round(state.chain.loss, 3),
             "quality": str(latest.verdict),
-            **contract.values(latest, state.energy, known=kwh is not None),
+            **contract_values(contract, latest, state.energy if kwh is not None else None),
         }
         # what the broker keeps tells the sums to a bridge that has lost them
         retain = kwh is not None
         return Message(self.sensor(state.sensor, "state"), to_json(values), 1, retain=retain)
+
+
+def contract_values(contract: Contract, latest: Reading, energy: Energy | None) -> dict[str, Any]:
+    """What the contract adds to a sensor's state; unknown totals are null."""
+    values: dict[str, Any] = {}
+    if contract.tariffs:
+        values["tariff"] = contract.tariff_at(latest.ts).name
+    for tariff in contract.tariffs:
+        kwh = energy.tariffs_j.get(tariff, 0.0) / JOULES_PER_KWH if energy else None
+        values[f"energy_{tariff}"] = None if kwh is None else round(kwh, 3)
+    if contract.currency:
+        values["cost"] = round(energy.cost, 4) if energy else None
+    if contract.limited:
+        values["overload"] = contract.overload(latest)
+    return values
 
 
 def cleared(topic: str) -> Message:

@@ -17,6 +17,7 @@ from cw_mqtt.publish.topics import ONLINE, Topics
 # What rounding may have added to a published figure. So a total rises by none of it, however
 # often it is read back, and is still published as what it was.
 ROUNDED_UP_KWH = 0.000499
+OF_TARIFF = "energy_"
 ROUNDED_UP_COST = 0.0000499
 
 
@@ -46,8 +47,11 @@ class Retained:
         alone, among = parse_sum(self._energy(sensor.sensor)), parse_sum(state.get("energy"))
         return Energy(
             total_j=joules(max(alone, among)),
-            day_j=joules(parse_sum(state.get("energy_day"))),
-            night_j=joules(parse_sum(state.get("energy_night"))),
+            tariffs_j={
+                name.removeprefix(OF_TARIFF): joules(parse_sum(kwh))
+                for name, kwh in state.items()
+                if name.startswith(OF_TARIFF)
+            },
             cost=max(0.0, parse_sum(state.get("cost")) - ROUNDED_UP_COST),
         )
 

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, func, select
 
+from cw_mqtt.config.contract import line_on
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.model import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
 from cw_mqtt.store.bounded import Heavy, bounded
 from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import snapshot, transaction
 from cw_mqtt.store.measures import ADDED, measure_row
-from cw_mqtt.store.providers import line_in_force
 from cw_mqtt.store.ranges import MICROSECONDS, count_measures, list_after, list_measures
 from cw_mqtt.store.rollups import lock, refresh
 from cw_mqtt.store.sums import energy_sums
@@ -168,7 +168,8 @@ class Archive:
         """The first night window of a contract today; the API has room for one."""
         lines = [line for line in self._settings.providers if line.name == name]
         today = datetime.fromtimestamp(self._clock(), self._settings.timezone).date()
-        windows = line_in_force(lines, today).night_hours if lines else ()
+        night = line_on(lines, today).tariff(night=True) if lines else None
+        windows = night.hours if night else ()
         return (windows[0].start_s, windows[0].end_s) if windows else None
 
 

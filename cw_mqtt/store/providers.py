@@ -1,11 +1,11 @@
 """The contracts of the settings as rows of the old table `providers`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import Connection, insert, update
 
-from cw_mqtt.config.settings import ProviderSettings
+from cw_mqtt.config.contract import ProviderSettings, line_on
 from cw_mqtt.store.engine import codec_of, storable
 from cw_mqtt.store.sensors import LONGEST_NAME, electricity, tell_substitute
 from cw_mqtt.store.tables import providers
@@ -38,20 +38,13 @@ def write_providers(
 
 def provider_row(lines: Sequence[ProviderSettings], today: date) -> Columns:
     """The columns of one contract; a flat price is the same by day and by night."""
-    prices = line_in_force(lines, today)
-    night = prices.night or prices.day
+    line = line_on(lines, today)
+    by_day, by_night = line.monthly
     return {
-        "day_slope_watt_euros": prices.day.eur_per_kwh,
-        "day_constant_watt_euros": prices.day.eur_per_month,
-        "night_slope_watt_euros": night.eur_per_kwh,
-        "night_constant_watt_euros": night.eur_per_month,
+        "day_slope_watt_euros": line.tariff(night=False).eur_per_kwh,
+        "day_constant_watt_euros": by_day,
+        "night_slope_watt_euros": line.tariff(night=True).eur_per_kwh,
+        "night_constant_watt_euros": by_night,
         "current": int(any(line.current for line in lines)),
-        "threshold": prices.threshold_w,
+        "threshold": line.threshold_w,
     }
-
-
-def line_in_force(lines: Iterable[ProviderSettings], today: date) -> ProviderSettings:
-    """The newest line that has begun; before all have, the first."""
-    in_order = sorted(lines, key=lambda line: line.since or date.min)
-    begun = [line for line in in_order if (line.since or date.min) <= today]
-    return begun[-1] if begun else in_order[0]

@@ -21,6 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from cw_mqtt.config.contract import DAY_TARIFF, NIGHT_TARIFF
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Energy, EnergySum, Key, Range
 from cw_mqtt.store.carried import SUMS, added_up, carried
@@ -206,7 +207,8 @@ def stored_energy(connection: Connection, sensor_id: int, max_gap_s: int) -> Ene
     (found,) = energy_sums(connection, Range(sensor_id, Key.TIME, 0, ALL), ALL, max_gap_s)
     newest = connection.execute(NEWEST, {"sensor_id": sensor_id}).first()
     day_j, night_j = (found.day_j, found.night_j) if found else (0.0, 0.0)
-    energy = Energy(total_j=day_j + night_j, day_j=day_j, night_j=night_j)
+    tariffs_j = {DAY_TARIFF: day_j, NIGHT_TARIFF: night_j}
+    energy = Energy(total_j=day_j + night_j, tariffs_j=tariffs_j)
     return replace(energy, last_ts=newest[0], last_power_w=newest[1]) if newest else energy
 
 

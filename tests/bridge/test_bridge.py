@@ -72,7 +72,7 @@ def test_packets_become_readings_and_energy(start):
     verdicts = Counter(reading.verdict for reading in running.readings())
     assert verdicts == {Verdict.SETTLING: 5, Verdict.VERIFIED: 15}
     assert [r.power_w for r in running.readings()] == powers()
-    assert running.state.energy.day_j == expected_j()
+    assert running.state.energy.tariffs_j["day"] == expected_j()
     assert running.state.latest == running.readings()[-1]
 
 
@@ -95,7 +95,7 @@ def test_a_total_goes_on_over_a_restart(start):
     again = start()
     again.bridge.process(chunks()[11:])
 
-    assert again.state.energy.day_j == expected_j()
+    assert again.state.energy.tariffs_j["day"] == expected_j()
 
 
 def test_a_packet_that_is_only_held_survives_a_restart(start):
@@ -124,7 +124,10 @@ def test_a_reading_in_the_night_hours_is_night(start):
     running.bridge.process(chunks())  # at 23:26 in Paris
 
     assert {reading.night for reading in running.readings()} == {True}
-    assert (running.state.energy.day_j, running.state.energy.night_j) == (0, expected_j())
+    assert (running.state.energy.tariffs_j["day"], running.state.energy.tariffs_j["night"]) == (
+        0,
+        expected_j(),
+    )
 
 
 def test_a_wrong_key_gives_nothing_and_is_counted(start):
@@ -186,7 +189,7 @@ def test_what_could_not_be_committed_goes_with_the_next_and_is_judged_once(start
     running.bridge.process(chunks()[12:])
 
     assert [r.power_w for r in running.readings()] == powers()
-    assert running.state.energy.day_j == expected_j()
+    assert running.state.energy.tariffs_j["day"] == expected_j()
     assert len(judged) == 20
 
 
@@ -252,7 +255,7 @@ def test_nobody_waits_for_the_judging_of_a_backlog(start, monkeypatch):
 
     assert not reader.is_alive()
     assert running.state.energy.loaded
-    assert running.state.energy.day_j == expected_j()
+    assert running.state.energy.tariffs_j["day"] == expected_j()
 
 
 def test_a_refused_repeat_is_counted_and_writes_nothing(start, tmp_path, caplog):
@@ -276,10 +279,12 @@ def knows(**energy):
 def test_a_total_is_the_start_value_plus_the_stored_history(start):
     running = start(sensors=[{**SENSOR, "start_kwh": 1000}])
 
-    running.bridge.load(knows(total_j=72_000, day_j=36_000, night_j=36_000, last_ts=72), 0)
+    running.bridge.load(
+        knows(total_j=72_000, tariffs_j={"day": 36_000, "night": 36_000}, last_ts=72), 0
+    )
 
     assert running.state.energy.total_kwh == pytest.approx(1000.02)
-    assert running.state.energy.night_j == 36_000
+    assert running.state.energy.tariffs_j["night"] == 36_000
     assert running.bridge.knows_totals
 
 
@@ -321,7 +326,7 @@ def test_readings_of_before_the_total_was_loaded_go_on_from_it(start):
     first = running.readings()[5]
 
     last = {"last_ts": first.ts - 10, "last_power_w": first.power_w}
-    running.bridge.load(knows(total_j=5e6, day_j=5e6, **last), 0)
+    running.bridge.load(knows(total_j=5e6, tariffs_j={"day": 5e6}, **last), 0)
 
     assert running.state.energy.total_j == 5e6 + 10 * first.power_w + expected_j()
 
@@ -333,10 +338,10 @@ def test_what_the_database_has_of_the_journal_is_not_counted_again(start):
     measured = expected_j(first=5, last=11)
 
     last = {"last_ts": stored[-1].ts, "last_power_w": stored[-1].power_w}
-    running.bridge.load(knows(total_j=measured, day_j=measured, **last), 11)
+    running.bridge.load(knows(total_j=measured, tariffs_j={"day": measured}, **last), 11)
 
     assert running.state.energy.total_j == pytest.approx(expected_j())
-    assert running.state.energy.day_j == running.state.energy.total_j
+    assert running.state.energy.tariffs_j["day"] == running.state.energy.total_j
 
 
 def test_an_old_copy_of_the_journal_goes_on_from_what_the_database_knows(start):
@@ -363,7 +368,7 @@ def test_what_the_database_knows_less_of_changes_nothing(start):
     running.bridge.process(chunks())
     before = running.state
 
-    running.bridge.load(knows(total_j=1, day_j=1, last_ts=1, loaded=True), 0)
+    running.bridge.load(knows(total_j=1, tariffs_j={"day": 1}, last_ts=1, loaded=True), 0)
 
     assert running.state == before
 

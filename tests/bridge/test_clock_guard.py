@@ -112,7 +112,7 @@ def test_what_came_before_the_network_told_the_time_is_dated_right(
 
     assert board.errors_s() == [0] * 24
     assert_right(board)
-    assert board.state.energy.day_j == sum(8.0 * (100.5 + n) for n in range(23))
+    assert board.state.energy.tariffs_j["day"] == sum(8.0 * (100.5 + n) for n in range(23))
     assert "the clock was set by +10800 s; 12 readings are dated anew" in caplog.text
 
 

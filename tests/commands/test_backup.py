@@ -20,7 +20,7 @@ from tests.store.test_rollups import assert_right
 @pytest.fixture
 def backup(here: Installation) -> Path:
     """A backup of three readings, one of which is only in the journal, and of a login."""
-    published = Energy(total_j=4004.0, day_j=4004.0, loaded=True)
+    published = Energy(total_j=4004.0, tariffs_j={"day": 4004.0}, loaded=True)
     here.home.hear(reading(0, power_w=1 / 3), reading(8, night=True))
     here.home.store()
     here.home.journal.commit([SensorState("main", energy=published)], [reading(16)])
@@ -105,7 +105,7 @@ def test_the_journal_goes_with_it(here: Installation, there: Installation, backu
     restored = Home(there.home.folder, None)
     assert restored.journal.id == here.home.journal.id
     assert restored.journal.states()["main"].energy == Energy(
-        total_j=4004.0, day_j=4004.0, loaded=True
+        total_j=4004.0, tariffs_j={"day": 4004.0}, loaded=True
     )
     restored.store()
     assert restored.stored() == [0, 8, 16]

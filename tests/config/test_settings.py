@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from cw_mqtt.config import values
 from cw_mqtt.config.load import warnings
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.config.values import NightWindow
+from cw_mqtt.config.values import HourWindow
 from tests.config.conftest import LEAST, Load, Refuse
 from tests.settings import settings
 
@@ -104,7 +104,7 @@ def test_the_first_contract_is_current_when_none_says_so(load: Load) -> None:
 def test_night_hours_are_seconds_after_midnight(load: Load) -> None:
     night_hours = load(PROVIDERS).providers[2].night_hours
 
-    assert night_hours == (NightWindow(81_000, 23_400), NightWindow(43_200, 50_400))
+    assert night_hours == (HourWindow(81_000, 23_400), HourWindow(43_200, 50_400))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ PACKET = Packet(750, 240, 3296, 412, bytes(6), bytes(range(200, 216)))
 STATE = SensorState(
     "main",
     Chain(Heard(PACKET, 4.5), 1.5, (675,), (8.125,), loss=0.125),
-    Energy(day_j=0.1 + 0.2, loaded=True),
+    Energy(tariffs_j={"day": 0.1 + 0.2}, loaded=True),
     Reading("main", 5, 750.5, 240, 3296, Verdict.CONFIRMED, night=True),
     5.25,
     previous_key=True,

@@ -1,5 +1,6 @@
 import pytest
 
+from cw_mqtt.config.contract import TariffSettings
 from cw_mqtt.measure.energy import (
     Carried,
     add_measure,
@@ -9,12 +10,14 @@ from cw_mqtt.measure.energy import (
 )
 from cw_mqtt.model import JOULES_PER_KWH, Energy
 
+DAY = TariffSettings(name="day", eur_per_kwh=0.2)
+NIGHT = TariffSettings(name="night", eur_per_kwh=0.1)
 HOUR = [(ts, 1000.0, 0) for ts in range(0, 3601, 8)]
 
 
 def add_all(energy, measures):
     for ts, power_w, night in measures:
-        energy = add_measure(energy, ts, power_w, night=night > 0, max_gap_s=300)
+        energy = add_measure(energy, ts, power_w, NIGHT if night else DAY, max_gap_s=300)
     return energy
 
 
@@ -58,14 +61,15 @@ def test_a_long_silence_adds_nothing():
 def test_energy_goes_to_the_tariff_of_the_measure_that_carries_it():
     energy = add_all(Energy(), [(0, 100.0, 0), (10, 100.0, 1), (30, 100.0, 0)])
 
-    assert (energy.day_j, energy.night_j) == (2000, 1000)
+    assert energy.tariffs_j == {"day": 2000, "night": 1000}
 
 
 def test_each_sum_is_lifted_alone_and_none_lowered():
-    ours = Energy(total_j=10, day_j=7, night_j=3, last_ts=50, last_power_w=9, cost=0.5)
-    theirs = Energy(start_j=1, total_j=12, day_j=6, night_j=5, last_ts=40, cost=0.4)
+    ours = Energy(0, 10, {"day": 7, "night": 3}, last_ts=50, last_power_w=9, cost=0.5)
+    theirs = Energy(1, 12, {"night": 5, "weekend": 6}, last_ts=40, cost=0.4)
 
-    assert never_less(ours, theirs) == Energy(1, 12, 7, 5, 50, 9, cost=0.5)
+    lifted = Energy(1, 12, {"day": 7, "night": 5, "weekend": 6}, 50, 9, cost=0.5)
+    assert never_less(ours, theirs) == lifted
 
 
 @pytest.mark.parametrize(
@@ -91,19 +95,19 @@ def test_a_measure_heard_out_of_order_counts_no_time_twice():
 def test_after_the_clock_was_set_back_measures_count_again():
     energy = add_all(Energy(), [(9000, 100.0, 0), (1000, 100.0, 0), (1010, 100.0, 0)])
 
-    assert energy.day_j == 1000
+    assert energy.total_j == 1000
 
 
 def test_of_two_measures_in_one_second_the_later_one_begins_the_next_interval():
     energy = add_all(Energy(), [(0, 100.0, 0), (10, 100.0, 0), (10, 300.0, 0), (20, 300.0, 0)])
 
-    assert energy.day_j == 1000 + 3000
+    assert energy.total_j == 1000 + 3000
 
 
 def test_each_measure_costs_what_its_energy_cost_then():
     energy = Energy(last_ts=0, last_power_w=1000)
 
-    energy = add_measure(energy, 180, 1000, night=False, max_gap_s=300, price_per_kwh=0.2)
-    energy = add_measure(energy, 360, 1000, night=True, max_gap_s=300, price_per_kwh=0.1)
+    energy = add_measure(energy, 180, 1000, DAY, max_gap_s=300)
+    energy = add_measure(energy, 360, 1000, NIGHT, max_gap_s=300)
 
     assert energy.cost == pytest.approx(0.05 * 0.2 + 0.05 * 0.1)

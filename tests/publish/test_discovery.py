@@ -7,7 +7,7 @@ import pytest
 from cw_mqtt import __version__
 from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.publish.identity import Identity
-from tests.settings import NIGHT_CONTRACT, SENSOR, settings
+from tests.settings import NIGHT_CONTRACT, SENSOR, SIX_PRICES, settings
 
 SENSORS = [{**SENSOR, "slug": "flat-2", "name": "Flat"}]
 LIMITED = {"name": "6 kVA", "day": {"eur_per_kwh": 0.2}, "threshold_w": 6000}
@@ -123,6 +123,26 @@ def test_a_contract_with_night_prices_has_an_energy_for_each_tariff(quantity: st
 
     assert (entity["device_class"], entity["state_class"]) == ("energy", "total_increasing")
     assert entity["value_template"] == f"{{{{ value_json.{quantity} }}}}"
+
+
+def test_each_tariff_of_a_contract_has_an_energy() -> None:
+    components = discovered("device", SIX_PRICES)[DEVICE]["components"]
+
+    named = {name: c["name"] for name, c in components.items() if "unique_id" in c}
+    assert named["energy_red_day"] == "Energy red day"
+    assert {name for name in named if name.startswith("energy_")} == {
+        f"energy_{tariff['name']}" for tariff in SIX_PRICES["tariffs"]
+    }
+
+
+def test_a_tariff_that_has_gone_is_removed() -> None:
+    made = settings(Path(), sensors=SENSORS, mqtt={}, providers=[NIGHT_CONTRACT])
+
+    identity = Identity.of("1a2b", MqttSettings(), made, counted={"weekend", "night"})
+
+    (flat,) = (json.loads(m.payload) for m in identity.discovery if m.topic == DEVICE)
+    assert flat["components"]["energy_weekend"] == {"platform": "sensor"}
+    assert "unique_id" in flat["components"]["energy_night"]
 
 
 def test_what_a_contract_costs_is_a_total_in_the_currency_of_the_settings() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cw_mqtt.config.settings import SensorSettings
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import SensorState
-from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.sensor import SensorPublisher
 from cw_mqtt.publish.topics import Topics
 from tests.publish.house import NOW_TS, state

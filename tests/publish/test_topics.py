@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cw_mqtt.config.settings import PublishSettings
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Event, SensorState, timeout_s
-from cw_mqtt.publish.contract import Contract
 from cw_mqtt.publish.topics import Message, Topics, is_due, is_online
 from tests.publish.house import NOW_TS, reading, state
 from tests.settings import NIGHT_CONTRACT, settings
@@ -66,7 +66,7 @@ def test_state_says_everything_known_of_a_sensor() -> None:
 
 
 def test_with_night_prices_state_has_a_total_for_each_tariff_and_the_cost() -> None:
-    two_tariffs = state(day_j=3_600_000, night_j=1_800_000, cost=0.25)
+    two_tariffs = state(tariffs_j={"day": 3_600_000, "night": 1_800_000}, cost=0.25)
 
     values = told(two_tariffs, 14.0, NIGHT_CONTRACT)
 

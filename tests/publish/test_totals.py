@@ -62,9 +62,13 @@ def test_a_total_comes_back_as_it_was_published_and_creeps_by_no_rounding() -> N
     assert found
     assert round(found.total_kwh, 3) == 13.613
     assert found.total_kwh < 13.613
-    assert round(found.day_j / JOULES_PER_KWH, 3) == 3
-    assert round(found.night_j / JOULES_PER_KWH, 3) == 7.25
+    assert round(found.tariffs_j["day"] / JOULES_PER_KWH, 3) == 3
+    assert round(found.tariffs_j["night"] / JOULES_PER_KWH, 3) == 7.25
     assert round(found.cost, 4) == 1.2345
+
+
+def in_kwh(**tariffs: float) -> dict[str, float]:
+    return {name: kwh * JOULES_PER_KWH for name, kwh in tariffs.items()}
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -72,13 +76,13 @@ def test_an_old_copy_of_the_folder_goes_on_from_what_was_published(
     house: House, observer: Observer, protocol: str
 ) -> None:
     house.providers = [NIGHT_CONTRACT]
-    sums = {"day_j": 9 * JOULES_PER_KWH, "night_j": 4 * JOULES_PER_KWH, "cost": 2.5}
+    sums = {"tariffs_j": in_kwh(day=9, night=4), "cost": 2.5}
     house.journal.commit([state(kwh=13.613, **sums)])
     house.start_and_wait(protocol=protocol)
     observer.wait_for(ENERGY, "13.613")
     house.stop()
 
-    older = {"day_j": 5 * JOULES_PER_KWH, "night_j": 1 * JOULES_PER_KWH, "cost": 1.0}
+    older = {"tariffs_j": in_kwh(day=5, night=1), "cost": 1.0}
     house.journal.commit([state(kwh=6.786, **older)])
     house.start_and_wait(protocol=protocol)
 

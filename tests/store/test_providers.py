@@ -2,8 +2,7 @@ from datetime import date
 
 import pytest
 
-from cw_mqtt.config.settings import ProviderSettings
-from cw_mqtt.store.providers import line_in_force
+from cw_mqtt.config.contract import ProviderSettings, line_on
 
 DAY_AND_NIGHT = {
     "name": "Tarif Bleu HP/HC",
@@ -64,8 +63,10 @@ def test_settings_without_a_contract_leave_the_table_as_it_is(home):
 def test_of_several_lines_the_newest_that_has_begun_is_in_force(today, price):
     prices = {date(2027, 1, 1): 0.3, None: 0.1, date(2025, 2, 1): 0.2}
     lines = [
-        ProviderSettings(name="Vert", since=since, day={"eur_per_kwh": eur})
+        ProviderSettings.model_validate(
+            {"name": "Vert", "from": since, "day": {"eur_per_kwh": eur}}
+        )
         for since, eur in prices.items()
     ]
 
-    assert line_in_force(lines, date.fromisoformat(today)).day.eur_per_kwh == price
+    assert line_on(lines, date.fromisoformat(today)).tariffs[0].eur_per_kwh == price

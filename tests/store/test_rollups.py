@@ -237,7 +237,7 @@ def test_another_longest_gap_has_all_cells_computed_anew(home: Home) -> None:
     list(build(home.engine, 60))
 
     with transaction(home.engine) as connection:
-        assert stored_energy(connection, 1, 60).day_j == 0
+        assert stored_energy(connection, 1, 60).tariffs_j["day"] == 0
         assert find_mark(connection, 1) == Mark(
             1, max_gap_s=60, built_ts=START_TS + 100, open_ts=START_TS + 100
         )
@@ -251,8 +251,7 @@ def test_the_total_of_a_sensor_is_what_its_cells_carry(home: Home) -> None:
     with transaction(home.engine) as connection:
         assert stored_energy(connection, 1, MAX_GAP_S) == Energy(
             total_j=6006.0,
-            day_j=1001.0,
-            night_j=5005.0,
+            tariffs_j={"day": 1001.0, "night": 5005.0},
             last_ts=reading(90_002).ts,
             last_power_w=500.5,
         )

@@ -166,7 +166,7 @@ def test_an_adopted_sensor_goes_on_under_its_id(old_home):
     new = old_home.ask("SELECT id, sensor_id FROM measures WHERE id > 45 ORDER BY id")
     assert new == [(46, 3), (47, 7)]
     energy = old_home.known["main"].energy
-    assert (energy.total_j, energy.night_j) == (8 * (812.25 + 815) / 2,) * 2
+    assert (energy.total_j, energy.tariffs_j["night"]) == (8 * (812.25 + 815) / 2,) * 2
     assert (energy.last_ts, energy.last_power_w) == (1415000008, 815)
 
 

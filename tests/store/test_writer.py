@@ -21,7 +21,9 @@ from tests.home import AUTHOR, START_TS, Home, reading
 from tests.store.test_rollups import assert_right
 from tests.waiting import DEADLINE_S, wait_until
 
-STATE = SensorState("main", Chain(loss=0.25), Energy(total_j=7.5, day_j=7.5, loaded=True))
+STATE = SensorState(
+    "main", Chain(loss=0.25), Energy(total_j=7.5, tariffs_j={"day": 7.5}, loaded=True)
+)
 
 # the database refuses a power of 666 W, each kind in its own words
 REFUSES_666 = {
@@ -456,7 +458,7 @@ def test_a_copy_that_makes_no_sense_stops_nothing_and_is_replaced(home, caplog):
 
 def test_a_writer_that_stops_leaves_the_newest_state_in_the_database(home):
     home.journal.commit([STATE], [reading(1)])
-    newer = replace(STATE, energy=Energy(total_j=9.0, day_j=9.0, loaded=True))
+    newer = replace(STATE, energy=Energy(total_j=9.0, tariffs_j={"day": 9.0}, loaded=True))
     with home.running():
         home.journal.commit([newer])
     home.new_journal()
@@ -484,7 +486,12 @@ def test_a_sensor_without_a_copy_is_loaded_from_its_history_before_new_readings(
 
     home.store()
 
-    energy = Energy(total_j=5005.0, day_j=5005.0, last_ts=START_TS + 20, last_power_w=7.0)
+    energy = Energy(
+        total_j=5005.0,
+        tariffs_j={"day": 5005.0, "night": 0.0},
+        last_ts=START_TS + 20,
+        last_power_w=7.0,
+    )
     assert home.known == {"main": SensorState("main", energy=energy)}
 
 
