@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -77,10 +79,17 @@ def open_database(config: Path | None) -> "tuple[Settings, Engine]":
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a new file that its owner alone can read. Raises `UsageError` when it exists."""
+    """Write a new file, whole or not at all, that its owner alone can read.
+
+    Raises `UsageError` when it exists, or cannot be written.
+    """
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        # made with the rights of its owner alone
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".new-") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(file.name, path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
@@ -99,6 +108,11 @@ def show(rows: Sequence[Mapping[str, str | int | None]], if_none: str, *, as_jso
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def shares_of(total: int, counts: Iterable[int]) -> Iterator[float]:
+    """Which share of a total is done after each of these counts."""
+    return (min(1.0, done / max(1, total)) for done in accumulate(counts))
 
 
 def show_progress(label: str, shares: Iterable[float], *, hidden: bool = False) -> None:

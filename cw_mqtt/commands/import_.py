@@ -9,14 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy import Connection, Engine
 
-from cw_mqtt.commands.common import AS_JSON, FAILED, open_database, show_progress
+from cw_mqtt.commands.common import AS_JSON, FAILED, open_database, shares_of, show_progress
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import instant_of
@@ -80,10 +80,9 @@ def import_command(
     settings, engine = open_database(config)
     report = Report()
     lines = Source(source, form, sensor)
-    size = max(1, os.fstat(source.fileno()).st_size)
+    size_bytes = os.fstat(source.fileno()).st_size
     done = import_lines(engine, settings, lines, report, time.time(), dry=dry_run)
-    shares = (min(1.0, so_far / size) for so_far in accumulate(done))
-    show_progress("Importing", shares, hidden=as_json)
+    show_progress("Importing", shares_of(size_bytes, done), hidden=as_json)
     told = {**asdict(report), "dry_run": dry_run}
     click.echo(json.dumps(told) if as_json else report.text())
     if report.refused:

@@ -1,4 +1,4 @@
-"""An old CitizenWatt base's database: what is in it, and what keeps it from being taken over."""
+"""An old CitizenWatt base's database: what is in it, and what keeps it from being adopted."""
 
 import time
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ class OldBase:
         return sum(sensor.measures for sensor in self.sensors)
 
 
-def look(engine: Engine) -> OldBase:
+def read_old_base(engine: Engine) -> OldBase:
     """What is in the database; nothing is changed.
 
     Raises `UsageError` when it is no base, or one of a newer program, and `ResourceAwayError`.
@@ -117,20 +117,20 @@ def look(engine: Engine) -> OldBase:
     with transaction(engine) as connection:
         inspector = inspect(connection)
         revision = revision_of(connection)
-        refuse_others(place(engine.url), inspector, revision)
+        _refuse_unknown(place(engine.url), inspector, revision)
         postgres = connection.dialect.name == "postgresql"
         return OldBase(
             place=place(engine.url),
             revision=revision,
-            sensors=sensors_of(connection, inspector),
-            providers=tuple(OldProvider(**row) for row in rows_of(connection, OldProvider)),
-            users=tuple(OldUser(**row) for row in rows_of(connection, OldUser)),
-            changes=tuple(changes_of(inspector)) if revision != HEAD else (),
+            sensors=_sensors_of(connection, inspector),
+            providers=tuple(OldProvider(**row) for row in _rows_of(connection, OldProvider)),
+            users=tuple(OldUser(**row) for row in _rows_of(connection, OldUser)),
+            changes=tuple(_changes_of(inspector)) if revision != HEAD else (),
             size_bytes=connection.execute(MEASURES_BYTES).scalar_one() if postgres else 0,
         )
 
 
-def refuse_others(name: str, inspector: Inspector, revision: str | None) -> None:
+def _refuse_unknown(name: str, inspector: Inspector, revision: str | None) -> None:
     """Raise `UsageError` unless this is an old base, or a database of ours."""
     if revision is not None and revision not in REVISIONS:
         raise UsageError(f"{name} was written by a newer cw-mqtt; install that version")
@@ -151,10 +151,8 @@ def refuse_others(name: str, inspector: Inspector, revision: str | None) -> None
 def refuse_if_busy(engine: Engine) -> None:
     """Raise `UsageError` while others are connected, or when this user may not change the tables.
 
-    For SQLite there is nothing to say.
+    Of PostgreSQL only.
     """
-    if engine.dialect.name != "postgresql":
-        return
     with transaction(engine) as connection:
         others = connection.execute(OTHERS, OURS).scalars().all()
         owners = connection.execute(OWNED_BY_OTHERS, {"tables": list(NEEDED)}).all()
@@ -178,8 +176,7 @@ def refuse_if_busy(engine: Engine) -> None:
         )
 
 
-def sensors_of(connection: Connection, inspector: Inspector) -> tuple[OldSensor, ...]:
-    """Each sensor with what it measured."""
+def _sensors_of(connection: Connection, inspector: Inspector) -> tuple[OldSensor, ...]:
     ts = measures.c.timestamp
     latest_ts = int(time.time()) + A_DAY_S
     sound = and_(measures.c.value.is_not(None), ts.between(EARLIEST_TS, latest_ts))
@@ -198,11 +195,11 @@ def sensors_of(connection: Connection, inspector: Inspector) -> tuple[OldSensor,
     slugs = {i: s for s, i in connection.execute(select(sensor_slugs))} if linked else {}
     return tuple(
         OldSensor(**row, slug=slugs.get(row["id"]), **measured.get(row["id"], {}))
-        for row in rows_of(connection, OldSensor)
+        for row in _rows_of(connection, OldSensor)
     )
 
 
-def rows_of(connection: Connection, kind: type) -> list[dict[str, Any]]:
+def _rows_of(connection: Connection, kind: type) -> list[dict[str, Any]]:
     """The rows of a kind's table in order of id, without the columns that it lacks."""
     table = {OldSensor: sensors, OldProvider: providers, OldUser: users}[kind]
     there = {column["name"] for column in inspect(connection).get_columns(table.name)}
@@ -211,8 +208,7 @@ def rows_of(connection: Connection, kind: type) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def changes_of(inspector: Inspector) -> list[str]:
-    """What the tables lack, in words."""
+def _changes_of(inspector: Inspector) -> list[str]:
     existing = inspector.get_table_names()
     changes = []
     for table in metadata.sorted_tables:

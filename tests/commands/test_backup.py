@@ -54,6 +54,17 @@ def lose_journal(home: Home) -> None:
         file.unlink()
 
 
+def damage(path: Path, name: str) -> None:
+    """Change a byte in the middle of a member."""
+    with ZipFile(path) as file:
+        found = file.getinfo(name)
+    content = bytearray(path.read_bytes())
+    extra_bytes = int.from_bytes(content[found.header_offset + 28 :][:2], "little")
+    start = found.header_offset + 30 + len(name) + extra_bytes
+    content[start + found.compress_size // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
 def rewrite(path: Path, name: str, content: bytes) -> None:
     """Write a zip anew with another content of one member."""
     with ZipFile(path) as old:
@@ -175,7 +186,7 @@ def test_nothing_is_restored_while_the_bridge_runs(here: Installation, backup: P
 def test_a_damaged_backup_changes_nothing(here: Installation, backup: Path, member: str) -> None:
     before = contents(here.home)
     here.home.journal.close()
-    rewrite(backup, member, b"[1,1,700.5,1790000000,0]\n")
+    damage(backup, member)
 
     result = here.call("restore", backup, "--replace")
 
@@ -204,7 +215,7 @@ def test_a_cut_off_backup_is_found(here: Installation, backup: Path) -> None:
 def test_a_backup_of_a_newer_program_is_refused(here: Installation, backup: Path) -> None:
     with ZipFile(backup) as file:
         manifest = json.loads(file.read("manifest.json"))
-    rewrite(backup, "manifest.json", json.dumps(manifest | {"form": "9999"}).encode())
+    rewrite(backup, "manifest.json", json.dumps(manifest | {"revision": "9999"}).encode())
 
     result = here.call("restore", backup)
 
@@ -219,7 +230,7 @@ def test_what_cannot_be_put_into_the_database_changes_nothing(
     here.home.journal.close()
     with ZipFile(backup) as file:
         manifest = json.loads(file.read("manifest.json"))
-    manifest["tables"]["sensors"] |= {"rows": 0, "sha256_sum": "0" * 64}
+    manifest["tables"]["sensors"]["rows"] = 0
     rewrite(backup, "manifest.json", json.dumps(manifest).encode())
     rewrite(backup, "sensors.jsonl", b"")  # whose measures are these?
 
@@ -247,7 +258,7 @@ def test_a_damaged_journal_makes_no_backup(here: Installation) -> None:
     result = here.call("backup", here.folder / "backup.zip")
 
     assert result.exit_code == 1
-    assert "is damaged; no backup of it was made" in result.stderr
+    assert "is damaged" in result.stderr
     assert not list(here.folder.glob("backup*"))
 
 

@@ -371,7 +371,7 @@ def test_a_running_bridge_is_backed_up_and_not_restored(tmp_path, bridge):
     backed_up = call(config, "backup", backup)
     restored = call(config, "restore", backup, "--replace")
 
-    assert backed_up.stdout == f"{backup} is written, and reads as the database did.\n"
+    assert backed_up.stdout == f"{backup} is written, and was read back.\n"
     assert backed_up.exit_code == 0
     assert restored.exit_code == 2
     assert "is in use by process" in restored.stderr

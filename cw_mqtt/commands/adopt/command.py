@@ -1,48 +1,32 @@
-"""The conversation of `cw-mqtt adopt`: what is there, what would be done; then it is done."""
+"""`cw-mqtt adopt`: says what is there and what it would do, asks, and does it."""
 
 import json
 import os
-import shutil
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from sqlalchemy import Engine, inspect
 
-from cw_mqtt.commands.adopt.files import both_places, place_for, read, write_new
-from cw_mqtt.commands.adopt.new_config import (
-    OldSettings,
-    Place,
-    adopt_sensors,
-    config_text,
-    night_hours,
-    scalar,
+from cw_mqtt.commands.adopt.new_config import NewDatabase, config_text
+from cw_mqtt.commands.adopt.plan import (
+    Plan,
+    free_path,
+    make_plan,
+    plan_lines,
+    report,
+    result_lines,
 )
-from cw_mqtt.commands.adopt.old_database import Database, old_url, open_database, read_old_settings
-from cw_mqtt.commands.adopt.plan import Plan, plan_lines, report, result_lines, size
-from cw_mqtt.commands.common import AS_JSON, show_progress
+from cw_mqtt.commands.backup import rows_in_database, stored_tables
+from cw_mqtt.commands.common import AS_JSON, show_progress, write_secret
+from cw_mqtt.commands.restore import fill, is_empty
 from cw_mqtt.config.settings import EnergySettings
 from cw_mqtt.errors import UsageError
-from cw_mqtt.store.content import Content
-from cw_mqtt.store.copying import copy_base, rows_to_copy
-from cw_mqtt.store.engine import SQLITE_NAME, transaction
-from cw_mqtt.store.old_base import OldBase, look, refuse_if_busy
+from cw_mqtt.store.engine import filling, place, snapshot, transaction
+from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.rollups import build
-from cw_mqtt.store.schema import HEAD, bring_up_to_date
+from cw_mqtt.store.schema import HEAD, bring_up_to_date, revision_of
 from cw_mqtt.store.sensors import link_slugs
 from cw_mqtt.store.sequences import repair_sequences
-
-SQLITE_ROW_BYTES = 150  # a measure with its index, and once more in the file's log
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for; see `cw-mqtt adopt --help`."""
-
-    config: Path
-    database: str | None = None
-    old_config: Path | None = None
-    to: str | None = None
 
 
 @click.command("adopt")
@@ -60,7 +44,7 @@ class Request:
 )
 @click.option(
     "--to",
-    metavar="PLACE",
+    metavar="DATABASE",
     help="Copy everything there and leave the old base as it is: an empty PostgreSQL database's "
     "URL, or a SQLite file such as data/citizenwatt.sqlite.",
 )
@@ -90,143 +74,85 @@ def adopt_command(
     cases a config.yaml with the sensors and their keys is written; one that exists is left
     alone, and the new one is written beside it. With --json it acts only if there is --yes.
 
-    It may be broken off at any moment and run again. A password is best left out of the URL: it
+    It may be interrupted at any moment and run again. A password is best left out of the URL: it
     is taken from --old-config or the variable PGPASSWORD, or asked for. docs/adopt.md says more,
     the way back too.
     """
-    request = Request(config or Path("config.yaml"), database, old_config, to)
-    adopt(request, yes=yes, as_json=as_json)
-
-
-def adopt(request: Request, *, yes: bool, as_json: bool) -> None:
-    """Look, say what would be done, ask, and do it.
-
-    Raises `UsageError` when somebody has to change something first, and `ResourceAwayError`;
-    in both cases nothing was changed.
-    """
-    plan = make_plan(request)
+    plan = make_plan(config or Path("config.yaml"), database, old_config, to)
     if not as_json:
         click.echo("\n".join(plan_lines(plan)))
     if not (plan.is_done or yes or as_json):
         click.confirm("\nGo on?", abort=True)
     acts = not plan.is_done and (yes or not as_json)
-    copied = carry_out(plan) if acts else {}
+    copied = _carry_out(plan) if acts else {}
     if as_json:
         click.echo(json.dumps(report(plan, copied, done=acts or plan.is_done)))
     elif acts:
-        measures = look(plan.target.engine).measures
-        click.echo("\n".join(result_lines(plan, copied, measures)))
+        click.echo("\n".join(result_lines(plan, copied, count_measures(plan.target.engine))))
 
 
-def make_plan(request: Request) -> Plan:
-    """Look at the base and at everything that may stand in the way; nothing is changed."""
-    old = read_old_settings(request.old_config) if request.old_config else OldSettings()
-    source = open_source(request.database or old_url(old), old)
-    base = look(source.engine)
-    target = open_target(request.to, base) if request.to else source
-    if target is source and base.revision != HEAD:
-        if source.url is None:
-            raise UsageError("an old base in SQLite can only be copied; say where to with --to")
-        refuse_if_busy(source.engine)
-    # a base of ours that moves has its settings
-    wanted = not (request.to and base.revision)
-    config = place_for_config(request.config, base, target) if wanted else None
-    return Plan(base, tuple(adopt_sensors(base.sensors)), source, target, config, old)
-
-
-def open_source(where: str | None, old: OldSettings) -> Database:
-    """The old base's database."""
-    if where is None:
-        raise UsageError(
-            "where is the old base? Name its settings with --old-config "
-            "(~/.config/citizenwatt/config.json), or its database with --database"
-        )
-    if "://" not in where and not Path(where).is_file():
-        raise UsageError(f"{where}: no such file; expected postgresql://user@host/database")
-    return open_database(where, old.password.get_secret_value() if old.password else None)
-
-
-def open_target(where: str, base: OldBase) -> Database:
-    """The database for a copy."""
-    target = open_database(where)
-    if target.path is None:
-        return target
-    if target.path.name != SQLITE_NAME:
-        raise UsageError(
-            f"--to {where}: in its data_dir the bridge's SQLite file is called {SQLITE_NAME}; "
-            f"expected a path such as data/{SQLITE_NAME}"
-        )
-    try:
-        target.path.parent.mkdir(parents=True, exist_ok=True)
-        free_bytes = shutil.disk_usage(target.path.parent).free
-    except OSError as error:
-        raise UsageError(f"--to {where}: {error.strerror}") from error
-    if free_bytes < base.measures * SQLITE_ROW_BYTES and not target.path.exists():
-        needed = size(base.measures * SQLITE_ROW_BYTES)
-        raise UsageError(f"--to {where}: {size(free_bytes)} are free, and about {needed} needed")
-    return target
-
-
-def place_for_config(config: Path, base: OldBase, target: Database) -> Path | None:
-    """Where to write the settings; None when they are there from the last time.
-
-    Raises `UsageError` when nothing can be written there.
-    """
-    if any(is_about(read(path), base, target) for path in both_places(config)):
-        return None
-    if not os.access(config.absolute().parent, os.W_OK):
-        raise UsageError(f"cannot write into {config.absolute().parent}; say where with --config")
-    return place_for(config)
-
-
-def is_about(config: str, base: OldBase, target: Database) -> bool:
-    """Whether settings have this database, or say that they were made for its copy in SQLite."""
-    if target.url is None:
-        return f"# {scalar(base.place)}." in config
-    lines = [line for line in config.splitlines() if not line.lstrip().startswith("#")]
-    return any(target.url in line for line in lines)
-
-
-def carry_out(plan: Plan) -> dict[str, Content]:
-    """Do it; the answer is what was copied, by table. It may be killed and done again."""
+def _carry_out(plan: Plan) -> dict[str, int]:
+    """Do it; how many rows of each table were copied. It may be killed and done again."""
+    engine = plan.target.engine
     copied = {}
     if plan.copies:
-        copied = copy_with_bar(plan)
+        copied = _copy(plan.source.engine, engine)
     elif plan.base.revision != HEAD:
         click.echo("Changing the tables: minutes for years of measures; Ctrl+C undoes it", err=True)
-        bring_up_to_date(plan.source.engine)
-    with transaction(plan.target.engine) as connection:
+        bring_up_to_date(engine)
+    with transaction(engine) as connection:
         repair_sequences(connection)
         link_slugs(connection, {sensor.id: sensor.slug for sensor in plan.sensors})
-    show_progress("Adding up the energy", build(plan.target.engine, EnergySettings().max_gap_s))
+    show_progress("Adding up the energy", build(engine, EnergySettings().max_gap_s))
     if plan.config:
-        write_config(plan, plan.config)
+        _write_config(plan, plan.config)
     return copied
 
 
-def copy_with_bar(plan: Plan) -> dict[str, Content]:
-    """Copy, with a bar that counts rows."""
-    rows = rows_to_copy(plan.source.engine)
-    with click.progressbar(length=rows, label="Copying and comparing", file=sys.stderr) as bar:
-        return copy_base(plan.source.engine, plan.target.engine, bar.update)
+def _copy(source: Engine, target: Engine) -> dict[str, int]:
+    """Copy every table that both know, all or nothing; how many rows each has.
+
+    A target that has as many already is the copy that was made before, and stays as it is. Raises
+    `UsageError` when it has others.
+    """
+    _refuse_foreign(target)
+    bring_up_to_date(target)
+    with snapshot(source) as read, filling(target) as written:
+        tables = stored_tables(read)
+        if is_empty(written):
+            shares = fill(
+                written, tables, lambda name: rows_in_database(read, name, tables[name].columns)
+            )
+            show_progress("Copying", shares)
+        there = stored_tables(written)
+        if any(there[name].rows != entry.rows for name, entry in tables.items()):
+            raise UsageError(f"{place(target.url)} has other rows; give another database to --to")
+    return {name: entry.rows for name, entry in tables.items()}
 
 
-def write_config(plan: Plan, path: Path) -> None:
+def _refuse_foreign(target: Engine) -> None:
+    """Raise `UsageError` when the target has tables and is not a database of ours."""
+    with transaction(target) as connection:
+        tables = inspect(connection).get_table_names()
+        if tables and revision_of(connection) is None:
+            raise UsageError(
+                f"{place(target.url)} has tables of something else "
+                f"({', '.join(sorted(tables)[:3])}); make an empty database for the copy"
+            )
+
+
+def _write_config(plan: Plan, path: Path) -> None:
     """The settings, after the file with the password that they name."""
-    password = plan.target.password
     password_file = None
-    if password:
-        password_file = place_for(path.with_name("db-password"), f"{password}\n")
+    if plan.target.password:
+        text = f"{plan.target.password}\n"
+        password_file = free_path(path.with_name("db-password"), text)
         if not password_file.exists():
-            write_new(password_file, f"{password}\n")
+            write_secret(password_file, text)
     folder = plan.target.path.parent if plan.target.path else None
-    place = Place(
+    database = NewDatabase(
         url=plan.target.url,
         password_file=password_file.name if password_file else None,
         data_dir=os.path.relpath(folder, path.parent) if folder else "data",
     )
-    night = night_hours(plan.base.users)
-    write_new(
-        path,
-        config_text(plan.base.place, plan.sensors, plan.base.providers, night, place, plan.old),
-    )
+    write_secret(path, config_text(plan.base, plan.sensors, database, plan.old))

@@ -13,30 +13,16 @@ from io import StringIO
 from typing import Any
 from unicodedata import normalize
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ruamel.yaml import YAML
 
+from cw_mqtt.commands.adopt.old_database import OldSettings
 from cw_mqtt.config.values import KEY_BYTES, SECONDS_A_DAY
-from cw_mqtt.store.old_base import OldProvider, OldSensor, OldUser
+from cw_mqtt.store.old_base import OldBase, OldProvider, OldSensor, OldUser
 from cw_mqtt.store.sensors import composed
 
 SLUG_LENGTH = 32
 TAKEN_SLUG = "bridge"  # its topics are the bridge's own
 USUAL_NIGHT = "22:00-06:00"
-
-
-class OldSettings(BaseModel):
-    """What is still of use in the old base's config.json."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    database_type: str = "postgresql"
-    username: str | None = None
-    password: SecretStr | None = None
-    host: str = "localhost"
-    database: str | None = None
-    port: int = Field(default=8080, ge=1, le=65535)
-    max_returned_values: int = Field(default=500, ge=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +37,8 @@ class AdoptedSensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the database is; `url` None is SQLite in `data_dir`."""
+class NewDatabase:
+    """The database that the bridge will use; `url` None is SQLite in `data_dir`."""
 
     url: str | None = None
     password_file: str | None = None
@@ -66,8 +52,8 @@ def adopt_sensors(found: Iterable[OldSensor]) -> list[AdoptedSensor]:
     names: set[str] = set()
     adopted = []
     for sensor in sensors:
-        name = unique(composed(sensor.name or f"Sensor {sensor.id}"), " ({})", names)
-        slug = sensor.slug or unique(slug_of(name) or f"sensor-{sensor.id}", "-{}", slugs)
+        name = _unique(composed(sensor.name or f"Sensor {sensor.id}"), " ({})", names)
+        slug = sensor.slug or _unique(_slug_of(name) or f"sensor-{sensor.id}", "-{}", slugs)
         key_hex, problem = read_key(sensor.aes_key)
         adopted.append(AdoptedSensor(sensor.id, slug, name, key_hex, problem))
         names.add(name)
@@ -75,13 +61,13 @@ def adopt_sensors(found: Iterable[OldSensor]) -> list[AdoptedSensor]:
     return adopted
 
 
-def slug_of(name: str) -> str:
+def _slug_of(name: str) -> str:
     """A name in the characters of a slug, such as `chauffe-eau-ete`; may be empty."""
     plain = normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[: SLUG_LENGTH - 4].strip("-")
 
 
-def unique(wanted: str, suffix: str, taken: set[str]) -> str:
+def _unique(wanted: str, suffix: str, taken: set[str]) -> str:
     """The wanted text, with the first number that makes it differ from all that are taken."""
     number, text = 1, wanted
     while text in taken:
@@ -107,34 +93,28 @@ def night_hours(users: Sequence[OldUser]) -> str | None:
     """Such as `22:00-06:00`: of the first administrator who has hours, else of the first user."""
     for user in sorted(users, key=lambda user: not user.is_admin):
         hours = (user.start_night_rate, user.end_night_rate)
-        times = [clock(s) for s in hours if s is not None and 0 <= s <= SECONDS_A_DAY]
+        times = [_clock(s) for s in hours if s is not None and 0 <= s <= SECONDS_A_DAY]
         if len(set(times)) == len(hours):
             return "-".join(times)
     return None
 
 
-def clock(second: int) -> str:
-    """A second of the day as hours and minutes."""
+def _clock(second: int) -> str:
     return f"{second // 3600:02}:{second // 60 % 60:02}"
 
 
 def config_text(
-    origin: str,
-    sensors: Sequence[AdoptedSensor],
-    providers: Sequence[OldProvider],
-    night: str | None,
-    place: Place,
-    old: OldSettings,
+    base: OldBase, sensors: Sequence[AdoptedSensor], database: NewDatabase, old: OldSettings
 ) -> str:
-    """The whole file; `origin` is how people know the old database."""
+    """The whole file."""
     sections = (
-        head(origin, place),
+        _head(base.place, database),
         RECEIVERS,
-        sensors_section(sensors),
+        _sensors_section(sensors),
         MQTT,
-        database_section(place),
-        web_section(old),
-        providers_section(providers, night),
+        _database_section(database),
+        _web_section(old),
+        _providers_section(base.providers, night_hours(base.users)),
     )
     return "\n".join(sections)
 
@@ -149,16 +129,15 @@ def scalar(text: str) -> str:
     return stream.getvalue().removesuffix("\n").removesuffix("\n...")
 
 
-def head(origin: str, place: Place) -> str:
-    """What this file is, and the settings that belong to no section."""
+def _head(place: str, database: NewDatabase) -> str:
     return f"""\
 # Settings of cw-mqtt, made by `cw-mqtt adopt` from the CitizenWatt base in
-# {scalar(origin)}.
+# {scalar(place)}.
 # From now on this file is the truth: change it, and the database follows at the next start.
 # `cw-mqtt check-config` looks it over; docs/configuration.md has every setting.
 
 # timezone: Europe/Paris          # default: this computer's; night hours are meant in it
-data_dir: {scalar(place.data_dir)}                  # the journal; relative to this file
+data_dir: {scalar(database.data_dir)}                  # the journal; relative to this file
 """
 
 
@@ -180,17 +159,16 @@ MQTT = """\
 """
 
 
-def sensors_section(sensors: Sequence[AdoptedSensor]) -> str:
+def _sensors_section(sensors: Sequence[AdoptedSensor]) -> str:
     """Each sensor, those without a key as comments."""
     lines = ["# The old base's sensors. Each goes on under its number, with its measures."]
     lines.append("sensors:")
     for sensor in sensors:
-        lines.extend(sensor_lines(sensor))
+        lines.extend(_sensor_lines(sensor))
     return "\n".join(lines) + "\n"
 
 
-def sensor_lines(sensor: AdoptedSensor) -> Iterator[str]:
-    """One sensor."""
+def _sensor_lines(sensor: AdoptedSensor) -> Iterator[str]:
     entry = (
         f"  - slug: {scalar(sensor.slug):22}# number {sensor.id}; in topics, never change it",
         f"    name: {scalar(sensor.name)}",
@@ -204,17 +182,20 @@ def sensor_lines(sensor: AdoptedSensor) -> Iterator[str]:
     yield from (f"  #{line.removeprefix('  ')}" for line in (*entry, '    key: ""'))
 
 
-def database_section(place: Place) -> str:
-    """Where measures are kept."""
-    if place.url is None:
+def _database_section(database: NewDatabase) -> str:
+    if database.url is None:
         return "# Measures are in the SQLite file citizenwatt.sqlite in data_dir.\n"
-    lines = ["# The old base's database, or its copy.", "database:", f"  url: {scalar(place.url)}"]
-    if place.password_file:
-        lines.append(f"  password: !file {scalar(place.password_file)}")
+    lines = [
+        "# The old base's database, or its copy.",
+        "database:",
+        f"  url: {scalar(database.url)}",
+    ]
+    if database.password_file:
+        lines.append(f"  password: !file {scalar(database.password_file)}")
     return "\n".join(lines) + "\n"
 
 
-def web_section(old: OldSettings) -> str:
+def _web_section(old: OldSettings) -> str:
     """The page and the API as the old base had them; everybody's login stays."""
     return f"""\
 # The page and the API, where they were. The old logins and passwords go on.
@@ -224,22 +205,21 @@ web:
 """
 
 
-def providers_section(providers: Sequence[OldProvider], night: str | None) -> str:
+def _providers_section(providers: Sequence[OldProvider], night: str | None) -> str:
     """Each contract, those that cannot be one as comments."""
     if not providers:
         return "# The old base knew no electricity contract; docs/configuration.md#providers.\n"
     current = next((provider for provider in providers if provider.current), None)
     lines = ["# The old base's electricity contracts: prices in euros, hours in local time."]
-    lines.append("providers:" if any(map(is_usable, providers)) else "# providers:")
+    lines.append("providers:" if any(map(_is_usable, providers)) else "# providers:")
     for provider in providers:
-        lines.extend(provider_lines(provider, night, current=provider is current))
+        lines.extend(_provider_lines(provider, night, current=provider is current))
     return "\n".join(lines) + "\n"
 
 
-def provider_lines(provider: OldProvider, night: str | None, *, current: bool) -> Iterator[str]:
-    """One contract."""
+def _provider_lines(provider: OldProvider, night: str | None, *, current: bool) -> Iterator[str]:
     name = scalar(composed(provider.name or ""))
-    if not is_usable(provider):
+    if not _is_usable(provider):
         yield f"  # Contract number {provider.id}, {name}, has no name or impossible prices: it"
         yield "  # stays in the database. To go on with it, write it here as the others are."
         return
@@ -249,21 +229,20 @@ def provider_lines(provider: OldProvider, night: str | None, *, current: bool) -
     if current:
         yield "    current: true"
     unknown = "" if provider.day_slope_watt_euros is not None else "    # the old base had no price"
-    yield f"    day: {prices(*day)}{unknown}"
+    yield f"    day: {_prices(*day)}{unknown}"
     if provider.night_slope_watt_euros is not None and at_night != day:
-        yield f"    night: {prices(*at_night)}"
+        yield f"    night: {_prices(*at_night)}"
         unsure = "" if night else "    # the old base had none: see your contract"
         yield f'    night_hours: ["{night or USUAL_NIGHT}"]{unsure}'
     if provider.threshold:
         yield f"    threshold_w: {provider.threshold}"
 
 
-def prices(eur_per_kwh: float, eur_per_month: float) -> str:
-    """What one tariff costs."""
+def _prices(eur_per_kwh: float, eur_per_month: float) -> str:
     return f"{{eur_per_kwh: {eur_per_kwh:.12g}, eur_per_month: {eur_per_month:.12g}}}"
 
 
-def is_usable(provider: OldProvider) -> bool:
+def _is_usable(provider: OldProvider) -> bool:
     """Whether a contract can stand in the settings."""
     numbers = (
         provider.day_slope_watt_euros,

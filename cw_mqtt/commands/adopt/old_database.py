@@ -6,15 +6,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from sqlalchemy import URL, Engine
 
-from cw_mqtt.commands.adopt.new_config import OldSettings
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
-from cw_mqtt.store.engine import make_engine, patient, place, sqlite_engine, transaction
+from cw_mqtt.store.engine import (
+    SQLITE_NAME,
+    make_engine,
+    patient,
+    place,
+    sqlite_engine,
+    transaction,
+)
 
 NO_PASSWORD = "no password supplied"  # noqa: S105 - what libpq says
+
+
+class OldSettings(BaseModel):
+    """What is still of use in the old base's config.json."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    database_type: str = "postgresql"
+    username: str | None = None
+    password: SecretStr | None = None
+    host: str = "localhost"
+    database: str | None = None
+    port: int = Field(default=8080, ge=1, le=65535)
+    max_returned_values: int = Field(default=500, ge=1)
+
+    def url(self) -> str | None:
+        """Their database. Raises `UsageError` when it is no PostgreSQL."""
+        if self.database is None:
+            return None
+        if not self.database_type.startswith("postgres"):
+            raise UsageError(
+                f"the old base used {self.database_type!r}; only PostgreSQL can be adopted"
+            )
+        host, _, port = self.host.partition(":")
+        url = URL.create("postgresql", self.username, None, host, int(port or 5432), self.database)
+        return url.render_as_string()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +64,13 @@ class Database:
         return place(self.engine.url)
 
 
-def read_old_settings(path: Path) -> OldSettings:
-    """The old base's config.json. Raises `UsageError`, which shows nothing of what is in it."""
+def read_old_settings(path: Path | None) -> OldSettings:
+    """The old base's config.json, or the usual settings where none is given.
+
+    Raises `UsageError`, which shows nothing of what is in it.
+    """
+    if path is None:
+        return OldSettings()
     try:
         return OldSettings.model_validate_json(path.read_text("utf-8-sig"))
     except ValidationError as error:
@@ -46,18 +83,37 @@ def read_old_settings(path: Path) -> OldSettings:
         raise UsageError(f"{path} cannot be read: {error}") from error
 
 
-def old_url(old: OldSettings) -> str | None:
-    """The database that the old settings name. Raises `UsageError` when it is no PostgreSQL."""
-    if old.database is None:
-        return None
-    if not old.database_type.startswith("postgres"):
-        raise UsageError(f"the old base used {old.database_type!r}; only PostgreSQL can be adopted")
-    host, _, port = old.host.partition(":")
-    url = URL.create("postgresql", old.username, None, host, int(port or 5432), old.database)
-    return url.render_as_string()
+def open_source(where: str | None, old: OldSettings) -> Database:
+    """The old base's database: the one that is named, or else that of its settings."""
+    where = where or old.url()
+    if where is None:
+        raise UsageError(
+            "where is the old base? Name its settings with --old-config "
+            "(~/.config/citizenwatt/config.json), or its database with --database"
+        )
+    if "://" not in where and not Path(where).is_file():
+        raise UsageError(f"{where}: no such file; expected postgresql://user@host/database")
+    return _open(where, old.password.get_secret_value() if old.password else None)
 
 
-def open_database(where: str, password: str | None = None) -> Database:
+def open_target(where: str) -> Database:
+    """The database for a copy."""
+    target = _open(where)
+    if target.path is None:
+        return target
+    if target.path.name != SQLITE_NAME:
+        raise UsageError(
+            f"--to {where}: in its data_dir the bridge's SQLite file is called {SQLITE_NAME}; "
+            f"expected a path such as data/{SQLITE_NAME}"
+        )
+    try:
+        target.path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--to {where}: {error.strerror}") from error
+    return target
+
+
+def _open(where: str, password: str | None = None) -> Database:
     """The database at a URL or path, after a first contact; asks for a password where it must.
 
     `password` is used when the URL has none. Raises `UsageError` for a text that is neither, and
@@ -77,15 +133,15 @@ def open_database(where: str, password: str | None = None) -> Database:
         password = password or os.environ.get("PGPASSWORD")
         settings = DatabaseSettings.model_validate({"url": settings.url, "password": password})
     try:
-        return contact(settings)
+        return _contact(settings)
     except ResourceAwayError as error:
         if NO_PASSWORD not in str(error) or not sys.stdin.isatty():
             raise
     asked = click.prompt(f"Password for {settings.url}", hide_input=True, err=True)
-    return contact(settings.model_copy(update={"password": SecretStr(asked)}))
+    return _contact(settings.model_copy(update={"password": SecretStr(asked)}))
 
 
-def contact(settings: DatabaseSettings) -> Database:
+def _contact(settings: DatabaseSettings) -> Database:
     """Open a PostgreSQL that answers."""
     engine = patient(make_engine(settings, Path()))
     with transaction(engine):

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from cw_mqtt.commands.adopt.new_config import (
-    OldSettings,
-    Place,
+    NewDatabase,
     adopt_sensors,
     config_text,
     night_hours,
     read_key,
     scalar,
 )
+from cw_mqtt.commands.adopt.old_database import OldSettings
 from cw_mqtt.config.load import load_settings
-from cw_mqtt.store.old_base import OldProvider, OldSensor, OldUser
+from cw_mqtt.store.old_base import OldBase, OldProvider, OldSensor, OldUser
 
 KEY = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255]"
 KEY_HEX = "000102030405060708090a0b0c0d0eff"
@@ -28,12 +28,13 @@ FLAT = OldProvider(1, "Bleu", 0.14, 7.9, 0.14, 7.9, 1, 6000)
 BY_NIGHT = OldProvider(2, "Creuses", 0.16, 9.1, 0.11, 9.1, 0, 0)
 
 
-SQLITE, USUAL = Place(), OldSettings()
+SQLITE, USUAL = NewDatabase(), OldSettings()
 
 
-def write(folder, sensors=(SENSOR,), providers=(), night=None, place=SQLITE, old=USUAL):
+def write(folder, sensors=(SENSOR,), providers=(), users=(), database=SQLITE, old=USUAL):
     config = folder / "config.yaml"
-    config.write_text(config_text("nas/cw", adopt_sensors(sensors), providers, night, place, old))
+    base = OldBase("nas/cw", None, sensors, providers, users, ())
+    config.write_text(config_text(base, adopt_sensors(sensors), database, old))
     return config
 
 
@@ -155,7 +156,8 @@ def test_the_night_is_that_of_the_first_administrator_who_has_one(users, expecte
 
 
 def test_contracts_keep_prices_and_night_hours(tmp_path):
-    flat, night = settings_of(tmp_path, providers=[FLAT, BY_NIGHT], night="22:15-05:45").providers
+    users = [OldUser("ada", 1, 80100, 20700)]
+    flat, night = settings_of(tmp_path, providers=[FLAT, BY_NIGHT], users=users).providers
 
     assert (flat.name, flat.current, flat.threshold_w) == ("Bleu", True, 6000)
     assert (flat.day.eur_per_kwh, flat.day.eur_per_month, flat.night) == (0.14, 7.9, None)
@@ -207,16 +209,16 @@ def test_the_page_stays_where_it_was(tmp_path):
 
 def test_the_password_is_in_a_file_of_its_own(tmp_path):
     (tmp_path / "db-password").write_text("a#b: c\n")
-    place = Place(url="postgresql://me@nas:5433/cw", password_file="db-password")
+    there = NewDatabase(url="postgresql://me@nas:5433/cw", password_file="db-password")
 
-    database = settings_of(tmp_path, place=place).database
+    database = settings_of(tmp_path, database=there).database
 
     assert database.url == "postgresql://me@nas:5433/cw"
     assert database.password.get_secret_value() == "a#b: c"
 
 
 def test_sqlite_is_in_the_data_folder(tmp_path):
-    settings = settings_of(tmp_path, place=Place(data_dir="../store"))
+    settings = settings_of(tmp_path, database=NewDatabase(data_dir="../store"))
 
     assert settings.database.url is None
     assert Path(settings.data_dir).name == "store"
