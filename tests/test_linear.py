@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cw_mqtt.acquire.capture import parse_header, parse_line
-from cw_mqtt.commands.import_ import Parser, Source
+from cw_mqtt.commands.import_ import Parser
 from cw_mqtt.decode.framing import Framer
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.publish.requests import read_transaction
@@ -94,17 +94,10 @@ def called(said: bytes) -> object:
 
 
 def line_of_csv(said: bytes) -> object:
-    parser = Parser(settings(Path("x")), {"main": 1}, Source([], sensor="main"))
+    parser = Parser(settings(Path("x")), {"main": 1}, "main")
     with suppress(ValueError):
         parser.measure(1, "time,watts")
         return parser.measure(2, said.decode())
-    return None
-
-
-def line_of_json(said: bytes) -> object:
-    parser = Parser(settings(Path("x")), {"main": 1}, Source([], "jsonl", "main"))
-    with suppress(ValueError):
-        return parser.measure(1, said.decode())
     return None
 
 
@@ -249,8 +242,6 @@ CASES: dict[str, Case] = {
     "csv: digits": (line_of_csv, MOST_HEAD_BYTES, b"1", b"1790000000,", b""),
     "csv: a time": (line_of_csv, LARGE, b"1", b"", b",5"),
     "csv: a date": (line_of_csv, LARGE, b"0", b"2026-11-26T05:07:17.", b",5"),
-    "json lines: deep": (line_of_json, LARGE, b"[", b'{"time": ', b""),
-    "json lines: digits": (line_of_json, MOST_HEAD_BYTES, b"1", b'{"time": 1, "watts": 1.', b"}"),
     "capture: hex": (capture, LARGE, b"0f", b"1.000 ", b"\n"),
     "capture: odd hex": (capture, LARGE, b"0f", b"1.000 ", b"0\n"),
     "capture: digits": (capture, LARGE, b"1", b"", b".000 -\n"),

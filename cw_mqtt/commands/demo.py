@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,7 +17,7 @@ import click
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from cw_mqtt.commands.common import duration, load
+from cw_mqtt.commands.common import duration, load, shares_of, show_progress
 from cw_mqtt.config.load import EXAMPLE_KEY
 from cw_mqtt.config.settings import (
     DatabaseSettings,
@@ -35,8 +36,8 @@ from cw_mqtt.runtime.logs import set_up_logs
 from cw_mqtt.simulate.firmware import PERIOD_S
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.accounts import Accounts
-from cw_mqtt.store.bulk import insert_history
-from cw_mqtt.store.engine import make_engine, patient
+from cw_mqtt.store.engine import make_engine, patient, transaction
+from cw_mqtt.store.history import add_missing
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.web.passwords import hash_password
@@ -45,6 +46,7 @@ HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only to recognize it
 SIMULATED = "simulated:"
 LOGIN = "demo"
 BROKER_WITHIN_S = 15.0
+MEASURES_AT_ONCE = 5000
 MOSQUITTO = """\
 listener {port} {host}
 allow_anonymous true
@@ -158,8 +160,10 @@ def prepare(settings: Settings, history: timedelta) -> str:
         if history and (loaded or count_measures(engine)):
             click.echo("The demo has begun already; no history is added.")
         elif history:
+            count = measures_in(history)
             for seed, sensor in enumerate(settings.sensors):
-                add_history(engine, settings, ids[sensor.slug], seed, history)
+                done = add_history(engine, settings, ids[sensor.slug], seed, history)
+                show_progress(f"{count:,} measures of history", shares_of(count, done))
         password = set_login(Accounts(engine))
         engine.dispose()
     return password
@@ -177,24 +181,20 @@ def set_login(accounts: Accounts) -> str:
 
 def add_history(
     engine: Engine, settings: Settings, sensor_id: int, seed: int, history: timedelta
-) -> None:
-    """Store what a sensor would have measured until now, with a progress bar."""
+) -> Iterator[int]:
+    """Store what a sensor would have measured until now, all or nothing; yields counts."""
     is_night = Contract(settings).is_night
     start_ts = int(time.time() - history.total_seconds())
-    count = int(history.total_seconds() / PERIOD_S)
-    points = (
-        (ts, float(plausible_power_w(ts, seed)), is_night(ts))
-        for ts in (start_ts + int(n * PERIOD_S) for n in range(count))
-    )
-    with click.progressbar(length=count, label=f"{count:,} measures of history") as bar:
-        insert_history(
-            engine,
-            sensor_id,
-            points,
-            settings.energy.max_gap_s,
-            progress=lambda written: bar.update(written - bar.pos),
-        )
-        bar.update(count - bar.pos)
+    times = (start_ts + int(n * PERIOD_S) for n in range(measures_in(history)))
+    with transaction(engine) as connection:
+        while some := list(islice(times, MEASURES_AT_ONCE)):
+            points = {(ts, float(plausible_power_w(ts, seed))): is_night(ts) for ts in some}
+            yield add_missing(connection, sensor_id, points, settings.energy.max_gap_s)
+
+
+def measures_in(history: timedelta) -> int:
+    """How many measures a sensor sends in a time."""
+    return int(history.total_seconds() / PERIOD_S)
 
 
 def free_web(web: WebSettings) -> WebSettings:

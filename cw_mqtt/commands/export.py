@@ -1,7 +1,6 @@
-"""Export: measures, or what they add up to by period, as lines of CSV or JSON."""
+"""`cw-mqtt export`: measures, or what they add up to by period, as CSV."""
 
 import csv
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,16 +32,15 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be exported: which sensors (none named: all), from when until when, and how.
+    """What is to be exported: from when until when, and how.
 
     `step` is one of `STEPS`; without it measures are exported. Without a bound everything is.
     """
 
-    names: tuple[str, ...] = ()
-    from_ts: int | None = None
-    until_ts: int | None = None
-    step: str | None = None
-    utc: bool = False
+    from_ts: int | None
+    until_ts: int | None
+    step: str | None
+    utc: bool
 
 
 @click.command("export")
@@ -50,7 +48,6 @@ class Wanted:
 @click.option("--from", "since", metavar="TIME", help="The first instant, as 2025-01-01.")
 @click.option("--until", metavar="TIME", help="Up to but not including this instant.")
 @click.option("--step", type=click.Choice(list(STEPS)), help="Energy and cost by period instead.")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv")
 @click.option("--utc", is_flag=True, help="Times in UTC, not in the settings' timezone.")
 @click.option("--output", type=click.Path(path_type=Path), help="A file; by default the terminal.")
 @click.pass_obj
@@ -61,12 +58,11 @@ def export_command(
     since: str | None,
     until: str | None,
     step: str | None,
-    form: str,
     *,
     utc: bool,
     output: Path | None,
 ) -> None:
-    """Write measures, or what they add up to, as CSV or JSON lines.
+    """Write measures, or what they add up to, as CSV.
 
     SENSOR is a slug, a name or a number; without one all are written. `cw-mqtt import` reads
     measures back. With --step: energy, mean, lowest and highest power of each period of the
@@ -74,54 +70,34 @@ def export_command(
 
     cw-mqtt export main --from 2025-01-01 --until 2026-01-01 --step 1month
     """
-
     settings, engine = open_database(config)
-    from_ts, until_ts = (parse_instant(text, settings) for text in (since, until))
-    wanted = Wanted(sensors, from_ts, until_ts, step, utc)
+    from_ts, until_ts = (_parse_instant(text, settings) for text in (since, until))
+    wanted = Wanted(from_ts, until_ts, step, utc)
     if output is None:
-        export(engine, settings, wanted, form, sys.stdout)
+        export(engine, settings, sensors, wanted, sys.stdout)
         return
     with written_whole(output) as part, part.open("w", encoding="utf-8", newline="") as file:
-        count = export(engine, settings, wanted, form, file)
+        count = export(engine, settings, sensors, wanted, file)
     click.echo(f"{count:,} rows written to {output}.", err=True)
 
 
-def parse_instant(text: str | None, settings: Settings) -> int | None:
-    """The instant in an option. Raises `UsageError`."""
-    try:
-        return instant_of(text, settings.timezone) if text else None
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def export(engine: Engine, settings: Settings, wanted: Wanted, form: str, output: TextIO) -> int:
-    """Write what is wanted as `csv` or `jsonl`; how many rows there were.
+def export(
+    engine: Engine, settings: Settings, names: Iterable[str], wanted: Wanted, output: TextIO
+) -> int:
+    """Write what is wanted of these sensors, of all if none is named; how many rows there were.
 
     Raises `UsageError` for an unknown sensor, `ResourceAwayError` while sums are computed anew.
     """
     with snapshot(engine) as connection:
-        ids = chosen_sensors(sensor_ids(connection), wanted.names)
         exporter = Exporter(connection, settings, wanted)
-        write = row_writer(form, exporter.columns, output)
+        writer = csv.writer(output, lineterminator="\n")
+        writer.writerow(exporter.columns)
         count = 0
-        for sensor_id, name in ids.items():
+        for sensor_id, name in _chosen_sensors(sensor_ids(connection), names).items():
             for row in exporter.rows(sensor_id, name):
-                write(row)
+                writer.writerow(row)
                 count += 1
         return count
-
-
-def chosen_sensors(known: dict[str, int], names: Iterable[str]) -> dict[int, str]:
-    """The slug (or else the name, or the number) of each sensor that is named; of all if none is.
-
-    Raises `UsageError` for an unknown one.
-    """
-    labels = {sensor_id: name for name, sensor_id in known.items()}
-    for name in names:
-        if name not in known:
-            raise UsageError(f"no sensor {name!r} here; there is {', '.join(labels.values())}")
-    chosen = [known[name] for name in names] or sorted(labels)
-    return {sensor_id: labels[sensor_id] for sensor_id in chosen}
 
 
 class Exporter:
@@ -165,7 +141,7 @@ class Exporter:
     def _periods(self, sensor_id: int, name: str, edges: Iterable[int]) -> Iterator[Row]:
         currency = self._settings.energy.currency
         for period, energy in self._sums(sensor_id, edges):
-            row = (name, *map(self._time, period), *energy_columns(energy))
+            row = (name, *map(self._time, period), *_energy_columns(energy))
             costs = self._cost(sensor_id, period, energy) if self._costs else None
             yield (*row, costs, currency) if self._costs else row
 
@@ -185,7 +161,7 @@ class Exporter:
         return datetime.fromtimestamp(ts, self._zone).isoformat()
 
 
-def energy_columns(energy: EnergySum | None) -> Row:
+def _energy_columns(energy: EnergySum | None) -> Row:
     """The columns `ENERGY`; only the measured time is known where no measure is."""
     if energy is None:
         return (*[None] * (len(ENERGY) - 1), 0)
@@ -195,15 +171,18 @@ def energy_columns(energy: EnergySum | None) -> Row:
     return (*rounded, energy.min_w, energy.max_w, energy.seconds)
 
 
-def row_writer(form: str, columns: Row, output: TextIO) -> Callable[[Row], object]:
-    """What writes a row; what is unknown is empty in CSV, and null in JSON."""
-    if form == "jsonl":
-        return lambda row: output.write(json_line(dict(zip(columns, row, strict=True))))
-    writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(columns)
-    return writer.writerow
+def _chosen_sensors(known: dict[str, int], names: Iterable[str]) -> dict[int, str]:
+    """The slug (or else the name, or the number) of each sensor."""
+    labels = {sensor_id: name for name, sensor_id in known.items()}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no sensor {name!r} here; there is {', '.join(labels.values())}")
+    chosen = [known[name] for name in names] or sorted(labels)
+    return {sensor_id: labels[sensor_id] for sensor_id in chosen}
 
 
-def json_line(row: dict[str, Any]) -> str:
-    """A row as a line."""
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _parse_instant(text: str | None, settings: Settings) -> int | None:
+    try:
+        return instant_of(text, settings.timezone) if text else None
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -1,14 +1,15 @@
-"""Long histories: measures as a stream, and their sums between any instants."""
+"""Long histories: measures as a stream, their sums between any instants, and many added at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, islice, pairwise
+from operator import itemgetter
 
-from sqlalchemy import Connection, func, select, union_all
+from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from cw_mqtt.model import EnergySum, Key, Range, StoredMeasure
-from cw_mqtt.store.measures import OF_TIME, OLDEST_FIRST, stored_measure, whole
+from cw_mqtt.store.measures import ADDED, OF_TIME, OLDEST_FIRST, measure_row, stored_measure, whole
 from cw_mqtt.store.ranges import MICROSECONDS
-from cw_mqtt.store.rollups import QUARTER_S
+from cw_mqtt.store.rollups import QUARTER_S, refresh, stretches
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures, rollups, sensor_slugs, sensors
 
@@ -27,6 +28,12 @@ TIMES = union_all(
         for ts, chosen in ((measures.c.timestamp, OF_SENSOR), (rollups.c.start_ts, QUARTERS))
         for function in (func.min, func.max)
     )
+)
+
+# not from `WHOLE_ROWS`: its condition on the timestamp would make SQLite go through all of them
+AT_TIMES = select(measures.c.timestamp, measures.c.value).where(
+    measures.c.sensor_id == whole("sensor_id"),
+    measures.c.timestamp.in_(bindparam("times", expanding=True)),
 )
 
 
@@ -67,3 +74,26 @@ def sums_between(
             chosen = Range(sensor_id, Key.TIME, first, last)
             sums = energy_sums(connection, chosen, seconds * MICROSECONDS, max_gap_s)
             yield from zip(some, sums, strict=True)
+
+
+def add_missing(
+    connection: Connection,
+    sensor_id: int,
+    points: Mapping[tuple[int, float], bool],
+    max_gap_s: int,
+) -> int:
+    """Add those measures that are not there yet; how many.
+
+    `points` are night flags by timestamp and power: a measure with the same two is the same, so
+    that other night hours do not make others of them.
+    """
+    asked = {"sensor_id": sensor_id, "times": [ts for ts, _ in points]}
+    there = {(ts, power_w) for ts, power_w in connection.execute(AT_TIMES, asked)}
+    # of those of one second the order stays: the last of them begins the next interval
+    missing = sorted((point for point in points if point not in there), key=itemgetter(0))
+    if not missing:
+        return 0
+    rows = [measure_row(sensor_id, *point, night=points[point]) for point in missing]
+    connection.execute(ADDED, rows)
+    refresh(connection, {sensor_id: stretches([ts for ts, _ in missing])}, max_gap_s)
+    return len(missing)

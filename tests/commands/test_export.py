@@ -1,6 +1,5 @@
 """`cw-mqtt export` on both databases."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -35,16 +34,6 @@ def test_measures_are_written_with_local_times(here: Installation) -> None:
         ["main", FIRST, "500.5", "0"],
         ["main", "2026-09-21T16:13:28+02:00", "0.1", "1"],
     ]
-
-
-def test_measures_are_written_as_json_in_utc(here: Installation) -> None:
-    here.home.hear(reading(0))
-    here.home.store()
-
-    result = here.call("export", "main", "--format", "jsonl", "--utc")
-
-    measure = {"sensor": "main", "time": "2026-09-21T14:13:20Z", "watts": 500.5, "night": 0}
-    assert [json.loads(line) for line in result.stdout.splitlines()] == [measure]
 
 
 def test_a_tariff_that_the_old_base_did_not_know_is_empty(here: Installation) -> None:
