@@ -1,11 +1,13 @@
 """An old CitizenWatt base's database: what is in it, and what keeps it from being adopted."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     Connection,
     Engine,
     Inspector,
@@ -109,6 +111,16 @@ class OldBase:
         return sum(sensor.measures for sensor in self.sensors)
 
 
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """What a database lacks of ours: tables, columns, the 64 bits of columns, the index."""
+
+    tables: list[str]
+    columns: list[Column[Any]]
+    bits: list[Column[Any]]
+    index: bool
+
+
 def read_old_base(engine: Engine) -> OldBase:
     """What is in the database; nothing is changed.
 
@@ -125,7 +137,7 @@ def read_old_base(engine: Engine) -> OldBase:
             sensors=_sensors_of(connection, inspector),
             providers=tuple(OldProvider(**row) for row in _rows_of(connection, OldProvider)),
             users=tuple(OldUser(**row) for row in _rows_of(connection, OldUser)),
-            changes=tuple(_changes_of(inspector)) if revision != HEAD else (),
+            changes=tuple(_in_words(find_lacks(inspector))) if revision != HEAD else (),
             size_bytes=connection.execute(MEASURES_BYTES).scalar_one() if postgres else 0,
         )
 
@@ -208,20 +220,33 @@ def _rows_of(connection: Connection, kind: type) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def _changes_of(inspector: Inspector) -> list[str]:
+def find_lacks(inspector: Inspector) -> Lacks:
+    """What a database lacks; a new one lacks all tables."""
     existing = inspector.get_table_names()
-    changes = []
+    missing: list[Column[Any]] = []
+    narrow: list[Column[Any]] = []
     for table in metadata.sorted_tables:
-        if table.name not in existing:
-            changes.append(f"the table {table.name} is added")
-            continue
-        there = {c["name"]: c["type"] for c in inspector.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in there:
-                changes.append(f"the column {table.name}.{column.name} is added")
-            elif isinstance(column.type, BigInteger) > isinstance(there[column.name], BigInteger):
-                changes.append(f"{table.name}.{column.name} becomes a 64-bit number")
-    indexed = [index["column_names"] for index in inspector.get_indexes("measures")]
-    if ["sensor_id", "timestamp"] not in indexed:
-        changes.append("an index over (sensor_id, timestamp) of measures is added")
-    return changes
+        if table.name in existing:
+            there = {column["name"]: column["type"] for column in inspector.get_columns(table.name)}
+            missing += [column for column in table.columns if column.name not in there]
+            narrow += [
+                column
+                for column in table.columns
+                if isinstance(column.type, BigInteger)
+                and not isinstance(there.get(column.name, column.type), BigInteger)
+            ]
+    indexes = inspector.get_indexes("measures") if "measures" in existing else []
+    return Lacks(
+        tables=[table.name for table in metadata.sorted_tables if table.name not in existing],
+        columns=missing,
+        bits=narrow,
+        index=all(index["column_names"] != ["sensor_id", "timestamp"] for index in indexes),
+    )
+
+
+def _in_words(lacks: Lacks) -> Iterator[str]:
+    yield from (f"{column} becomes a 64-bit number" for column in lacks.bits)
+    yield from (f"the column {column} is added" for column in lacks.columns)
+    yield from (f"the table {table} is added" for table in lacks.tables)
+    if lacks.index:
+        yield "an index over (sensor_id, timestamp) of measures is added"
