@@ -233,7 +233,7 @@ def _store(
         points = {}
         for each in by_sensor[sensor_id]:
             if each.ts < mark.thinned_ts:
-                report.refuse(each.line, "older than keep_measures keeps measures")
+                report.refuse(each.line, "older than keep_measures")
             else:
                 points[each.ts, each.power_w] = each.night
                 report.already_there += 1

@@ -24,15 +24,14 @@ def undelete_command(
     """Bring back what was deleted over the API, by its NUMBER in the list.
 
     Deleted measures are kept for 30 days. They come back with their ids, and the sums follow at
-    once. The bridge may run meanwhile. If it is broken off, start it again.
+    once. The bridge may run meanwhile. If it is interrupted, start it again.
     """
-
     if is_list == (number is not None):
         raise UsageError("expected either --list, or the NUMBER of a deletion")
     settings, engine = open_database(config)
     if number is None:
         show(
-            list(map(told, all_deletions(engine))),
+            list(map(_row_of, all_deletions(engine))),
             "Nothing was deleted over the API in the last 30 days.",
             as_json=as_json,
         )
@@ -45,11 +44,10 @@ def undelete_command(
         return
     click.echo(f"Measures that are back: {came:,}.")
     if left:
-        click.echo(f"Not back: {left:,}; keep_measures has let those of their time go.")
+        click.echo(f"Not back: {left:,}; they are older than keep_measures.")
 
 
-def told(deletion: Deletion) -> dict[str, str | int]:
-    """A deletion as the list has it."""
+def _row_of(deletion: Deletion) -> dict[str, str | int]:
     return {
         "number": deletion.number,
         "deleted": iso_utc(deletion.at_ts),

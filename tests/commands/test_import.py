@@ -145,7 +145,7 @@ def test_where_measures_were_thinned_out_none_is_added(here: Installation) -> No
     told = here.told("import", here.write(f"{START_TS - 8},1", f"{START_TS + 8},1"))
 
     assert (told["added"], told["refused"]) == (1, 1)
-    assert told["reasons"] == [[1, "older than keep_measures keeps measures"]]
+    assert told["reasons"] == [[1, "older than keep_measures"]]
 
 
 def test_an_import_that_was_killed_is_started_again(here: Installation) -> None:

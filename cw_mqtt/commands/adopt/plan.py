@@ -91,7 +91,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if plan.copies:
         yield "What will be done:"
         yield f"  everything is copied to {plan.target.place}"
-        yield "  the old base stays as it is"
+        yield f"  {plan.base.place} stays as it is"
     else:
         yield "What will be done, all of it or nothing:"
         yield from (f"  {change}" for change in plan.base.changes)
