@@ -81,7 +81,7 @@ def demo_command(config: Path | None, history: timedelta) -> None:
 class BrokerProgram(NamedTuple):
     """A broker that the demo can start; `text` is its settings file, with {host} and {port}."""
 
-    program: str
+    path: str
     text: str
     whose: str
     protocol: Literal["auto", "3.1.1"]
@@ -94,8 +94,8 @@ def run_demo(settings: Settings, folder: Path, history: timedelta) -> None:
     Raises what `run` raises, and `UsageError` when there is no broker to be had.
     """
     settings = demo_settings(settings)
-    password = prepare(settings, history)
-    web = free_web(settings.web or WebSettings())
+    password = _prepare(settings, history)
+    web = _free_web(settings.web or WebSettings())
     with demo_broker(settings.mqtt, settings.data_dir) as (mqtt, whose):
         topic = f"{mqtt.base_topic}/{settings.sensors[0].slug}/#"
         click.echo(where_to_look(mqtt, whose, topic, web, password))
@@ -147,7 +147,7 @@ For your own sensors, write your receiver's port and their keys into config.yaml
 """
 
 
-def prepare(settings: Settings, history: timedelta) -> str:
+def _prepare(settings: Settings, history: timedelta) -> str:
     """Make the database, with a login and at the first start the history; answers the password.
 
     Raises `InUseError` while another demo runs, `ResourceAwayError` for a folder of no use.
@@ -155,21 +155,22 @@ def prepare(settings: Settings, history: timedelta) -> str:
     with closing(Journal(settings.data_dir)) as journal:  # held: nobody else runs or prepares it
         engine = patient(make_engine(settings.database, settings.data_dir))
         ids = prepare_database(engine, settings, time.time())
-        # a total that is loaded takes up no history any more
+        # a total that is loaded takes no history into account any more
         loaded = any(state.energy.loaded for state in journal.states().values())
         if history and (loaded or count_measures(engine)):
             click.echo("The demo has begun already; no history is added.")
         elif history:
-            count = measures_in(history)
+            past_s = history.total_seconds()
+            count = int(past_s / PERIOD_S)
             for seed, sensor in enumerate(settings.sensors):
-                done = add_history(engine, settings, ids[sensor.slug], seed, history)
+                done = _add_history(engine, settings, ids[sensor.slug], seed, past_s)
                 show_progress(f"{count:,} measures of history", shares_of(count, done))
-        password = set_login(Accounts(engine))
+        password = _set_login(Accounts(engine))
         engine.dispose()
     return password
 
 
-def set_login(accounts: Accounts) -> str:
+def _set_login(accounts: Accounts) -> str:
     """Let `LOGIN` in with a new password, which is the answer."""
     password = secrets.token_urlsafe(6)
     if accounts.find(LOGIN):
@@ -179,27 +180,21 @@ def set_login(accounts: Accounts) -> str:
     return password
 
 
-def add_history(
-    engine: Engine, settings: Settings, sensor_id: int, seed: int, history: timedelta
+def _add_history(
+    engine: Engine, settings: Settings, sensor_id: int, seed: int, past_s: float
 ) -> Iterator[int]:
     """Store what a sensor would have measured until now, all or nothing; yields counts."""
     is_night = Contract(settings).is_night
-    start_ts = int(time.time() - history.total_seconds())
-    times = (start_ts + int(n * PERIOD_S) for n in range(measures_in(history)))
+    start_ts = int(time.time() - past_s)
+    times = (start_ts + int(n * PERIOD_S) for n in range(int(past_s / PERIOD_S)))
     with transaction(engine) as connection:
         while some := list(islice(times, MEASURES_AT_ONCE)):
             points = {(ts, float(plausible_power_w(ts, seed))): is_night(ts) for ts in some}
             yield add_missing(connection, sensor_id, points, settings.energy.max_gap_s)
 
 
-def measures_in(history: timedelta) -> int:
-    """How many measures a sensor sends in a time."""
-    return int(history.total_seconds() / PERIOD_S)
-
-
-def free_web(web: WebSettings) -> WebSettings:
-    """The web settings, on another port when theirs is taken."""
-    port = free_port(web.host, web.port)
+def _free_web(web: WebSettings) -> WebSettings:
+    port = _free_port(web.host, web.port)
     if port != web.port:
         click.echo(f"Port {web.port} cannot be used; the demo's page is on port {port}.")
     return web.model_copy(update={"port": port})
@@ -216,18 +211,18 @@ def demo_broker(
     if configured:
         yield configured, "the one in config.yaml"
         return
-    port = free_port(HERE, MqttSettings().port)
+    port = _free_port(HERE, MqttSettings().port)
     broker = broker_program()
     file = folder / "broker.conf"
     file.write_text(broker.text.format(host=HERE, port=port), encoding="utf-8")
-    command = [broker.program, "-c", str(file)]
+    command = [broker.path, "-c", str(file)]
     with (folder / "broker.log").open("wb") as log:
         # its own session: Ctrl+C must end the bridge first, which still has to say goodbye
         process = subprocess.Popen(  # noqa: S603 - the command is made here
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        wait_for_port(port, process, folder / "broker.log")
+        _wait_for_port(port, process, folder / "broker.log")
         yield MqttSettings(host=HERE, port=port, protocol=broker.protocol), broker.whose
     finally:
         process.terminate()
@@ -253,22 +248,21 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until the broker answers. Raises `UsageError` with what it said when it does not."""
     deadline_s = time.monotonic() + BROKER_WITHIN_S
-    while not answers(port):
+    while not _answers(port):
         if process.poll() is not None or time.monotonic() > deadline_s:
             raise UsageError(f"the demo's broker did not start: {log.read_text()[-500:]}")
         time.sleep(0.05)
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens on this port of this machine."""
+def _answers(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex((HERE, port)) == 0
 
 
-def free_port(host: str, wanted: int) -> int:
+def _free_port(host: str, wanted: int) -> int:
     """The port wanted if it can be listened on, else another one."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
