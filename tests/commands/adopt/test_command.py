@@ -204,20 +204,6 @@ def test_the_way_back_in_the_documentation_leaves_the_old_base(config, url):
     assert adopt(config, "--database", url, "--yes").exit_code == 0
 
 
-def test_a_copy_in_sqlite_comes_with_its_settings(config, url):
-    target = config.parent / "store" / "citizenwatt.sqlite"
-
-    result = adopt(config, "--database", url, "--to", target, "--yes")
-    again = adopt(config, "--database", url, "--to", target, "--yes")
-
-    assert result.exit_code == again.exit_code == 0
-    assert "measures: 1,000 rows" in result.stdout
-    assert "measures: 1,000 rows" in again.stdout
-    settings = load_settings(config)
-    assert (settings.database.url, settings.data_dir) == (None, target.parent)
-    assert ask(url, "SELECT to_regclass('alembic_version')") == [(None,)]
-
-
 @pytest.mark.parametrize(
     ("there", "written"), [("secret\n", "db-password"), ("another\n", "db-password.adopted")]
 )
@@ -239,16 +225,3 @@ def test_a_base_in_another_encoding_is_adopted_in_place(config, latin1_url):
 
     assert result.exit_code == 0, result.stderr
     assert load_settings(config).sensors[0].name == "Chauffe-eau été"
-
-
-def test_a_base_is_copied_to_one_whose_encoding_lacks_a_character(config, url, latin1_url):
-    tell(url, "UPDATE sensors SET name = 'Maison 🏠' WHERE id = 3")
-    tell(url, "UPDATE providers SET name = 'Tarif ☃' WHERE id = 5")
-
-    result = adopt(config, "--database", url, "--to", latin1_url, "--yes")
-
-    assert result.exit_code == 0, result.stderr
-    assert "1,000 measures" in result.stdout
-    assert load_settings(config).sensors[0].name == "Maison 🏠"
-    assert ask(latin1_url, "SELECT name FROM sensors WHERE id = 3") == [(r"Maison \U0001f3e0",)]
-    assert ask(latin1_url, "SELECT slug FROM sensor_slugs WHERE sensor_id = 3") == [("maison",)]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cw_mqtt.config.load import load_settings
 from cw_mqtt.store.engine import sqlite_engine
 from cw_mqtt.store.schema import bring_up_to_date
 from tests.home import Home, reading
@@ -77,24 +78,20 @@ def test_a_database_of_ours_moves_with_all_that_is_in_it(tmp_path, config, other
     assert "measures: 2 rows" in result.stdout
     assert f"Your config.yaml must have database.url: {other_url}" in result.stdout
     for table in ("measures", "bridge_positions", "bridge_states", "sensor_slugs", "rollups"):
-        query = (
-            f"SELECT * FROM {table} ORDER BY 1, 2, 3"
-            if table == "rollups"
-            else f"SELECT * FROM {table} ORDER BY 1"
-        )
-        assert ask(other_url, query) == home.ask(query)
+        query = f"SELECT * FROM {table}"
+        assert sorted(ask(other_url, query)) == sorted(home.ask(query))
     home.close()
 
 
-def test_a_copy_that_is_there_already_stays_as_it_is(config, url, target):
-    adopt(config, "--database", url, "--to", target, "--yes")
-    config.unlink()
+def test_a_copy_comes_with_its_settings_and_a_second_run_changes_nothing(config, url, target):
+    for _again in range(2):
+        result = adopt(config, "--database", url, "--to", target, "--yes")
 
-    again = adopt(config, "--database", url, "--to", target, "--yes")
-
-    assert again.exit_code == 0
-    assert config.exists()
-    assert rows(target, "SELECT count(*) FROM measures") == [(1000,)]
+        settings = load_settings(config)
+        assert result.exit_code == 0
+        assert "measures: 1,000 rows" in result.stdout
+        assert (settings.database.url, settings.data_dir) == (None, target.parent)
+        config.unlink()
 
 
 def test_a_target_with_other_rows_is_refused(config, url, target):
@@ -134,3 +131,16 @@ def test_nothing_is_kept_when_not_all_rows_arrive(config, url, target):
     assert "measures: 999 of 1,000 rows arrived; nothing was changed" in result.stderr
     assert rows(target, "SELECT id FROM measures UNION SELECT id FROM sensors") == []
     assert not config.exists()
+
+
+def test_a_base_is_copied_to_one_whose_encoding_lacks_a_character(config, url, latin1_url):
+    tell(url, "UPDATE sensors SET name = 'Maison 🏠' WHERE id = 3")
+    tell(url, "UPDATE providers SET name = 'Tarif ☃' WHERE id = 5")
+
+    result = adopt(config, "--database", url, "--to", latin1_url, "--yes")
+
+    assert result.exit_code == 0, result.stderr
+    assert "1,000 measures" in result.stdout
+    assert load_settings(config).sensors[0].name == "Maison 🏠"
+    assert ask(latin1_url, "SELECT name FROM sensors WHERE id = 3") == [(r"Maison \U0001f3e0",)]
+    assert ask(latin1_url, "SELECT slug FROM sensor_slugs WHERE sensor_id = 3") == [("maison",)]
