@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -20,31 +20,29 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 import click
 from pydantic import BaseModel
-from sqlalchemy import Connection, Engine, Table, func, inspect, select
+from sqlalchemy import Connection, Engine
 
 from cw_mqtt import __version__
 from cw_mqtt.commands.common import open_database, shares_of, show_progress, written_whole
 from cw_mqtt.errors import BridgeError, UsageError
 from cw_mqtt.journal.replay_filter import NAME as FILTER
 from cw_mqtt.model import iso_utc
+from cw_mqtt.store.dump import (
+    ROWS_AT_ONCE,
+    Rows,
+    TableEntry,
+    Tables,
+    rows_of,
+    stored_tables,
+    total_rows,
+)
 from cw_mqtt.store.engine import snapshot
 from cw_mqtt.store.schema import HEAD, REVISIONS
-from cw_mqtt.store.tables import metadata
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal.sqlite"
 WAL_HEAD_BYTES = 32  # https://www.sqlite.org/fileformat2.html#walformat
-ROWS_AT_ONCE = 5000
 BYTES_AT_ONCE = 1 << 20
-
-Rows = list[Sequence[Any]]
-
-
-class TableEntry(BaseModel):
-    """A table in the backup."""
-
-    columns: tuple[str, ...]
-    rows: int
 
 
 class Manifest(BaseModel):
@@ -115,41 +113,11 @@ def opened(path: Path) -> Iterator[tuple[ZipFile, Manifest]]:
     except (BadZipFile, KeyError, ValueError, EOFError, zlib.error) as error:
         raise UsageError(f"{path} is damaged, or no backup of cw-mqtt: {error}") from error
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-
-
-def stored_tables(connection: Connection) -> dict[str, TableEntry]:
-    """What a database has of the tables that we know, those that others refer to first."""
-    inspector = inspect(connection)
-    existing = inspector.get_table_names()
-    tables = {}
-    for table in metadata.sorted_tables:
-        if table.name in existing:
-            there = {column["name"] for column in inspector.get_columns(table.name)}
-            columns = tuple(name for name in table.columns.keys() if name in there)  # noqa: SIM118 - not a dict
-            tables[table.name] = TableEntry(columns=columns, rows=count_rows(connection, table))
-    return tables
-
-
-def count_rows(connection: Connection, table: Table) -> int:
-    """How many rows a table has."""
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
-
-
-def total_rows(tables: Mapping[str, TableEntry]) -> int:
-    """How many rows all tables have together."""
-    return sum(entry.rows for entry in tables.values())
-
-
-def rows_in_database(connection: Connection, name: str, columns: Iterable[str]) -> Iterator[Rows]:
-    """The rows of a table, some thousand at a time."""
-    query = select(*(metadata.tables[name].c[column] for column in columns))
-    result = connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE))
-    return map(list, result.partitions())
+        raise UsageError(f"cannot use {error.filename or path}: {error.strerror}") from error
 
 
 def rows_in_backup(archive: ZipFile, name: str) -> Iterator[Rows]:
-    """The same from a backup; numbers come out of JSON exactly as they went in."""
+    """The rows of a table, some thousand at a time; numbers are exactly what they were."""
     with archive.open(_member(name)) as file:
         while lines := list(islice(file, ROWS_AT_ONCE)):
             yield [json.loads(line) for line in lines]
@@ -184,12 +152,10 @@ def copy_journal(journal: Path, copy: Path) -> dict[str, str]:
     raise BridgeError(f"{journal} is damaged; it cannot be copied")
 
 
-def _write_tables(
-    archive: ZipFile, connection: Connection, tables: Mapping[str, TableEntry]
-) -> Iterator[int]:
+def _write_tables(archive: ZipFile, connection: Connection, tables: Tables) -> Iterator[int]:
     for name, entry in tables.items():
         with archive.open(_member(name), "w", force_zip64=True) as file:
-            for rows in rows_in_database(connection, name, entry.columns):
+            for rows in rows_of(connection, name, entry.columns):
                 file.write(b"".join(map(_line_of, rows)))
                 yield len(rows)
 

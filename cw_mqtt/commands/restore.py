@@ -2,37 +2,30 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 import click
-from sqlalchemy import Connection, Engine, delete, insert, text
+from sqlalchemy import Engine
 
 from cw_mqtt.commands.backup import (
     JOURNAL,
     Manifest,
-    Rows,
-    TableEntry,
     check_backup,
     copy_journal,
-    count_rows,
     filters_in,
     opened,
     rows_in_backup,
-    total_rows,
 )
 from cw_mqtt.commands.common import open_database, shares_of, show_progress
 from cw_mqtt.errors import BridgeError, InUseError, UsageError
 from cw_mqtt.journal.file import hold
+from cw_mqtt.store.dump import fill, is_empty, total_rows
 from cw_mqtt.store.engine import filling, place, transaction
 from cw_mqtt.store.positions import begin, is_known
-from cw_mqtt.store.sequences import repair_sequences
-from cw_mqtt.store.tables import metadata
-
-ReadTable = Callable[[str], Iterator[Rows]]  # of a table by its name
 
 
 @click.command("restore")
@@ -80,37 +73,12 @@ def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool)
         with filling(engine) as connection:
             if not (replace or is_empty(connection)):
                 raise UsageError(f"{place(engine.url)} is not empty; --replace empties it first")
-            yield from fill(connection, manifest.tables, partial(rows_in_backup, archive))
+            counts = fill(connection, manifest.tables, partial(rows_in_backup, archive))
+            yield from shares_of(total_rows(manifest.tables), counts)
         if takes_journal:
             with archive.open(JOURNAL) as copy:
                 _take_journal(copy, journal)
             archive.extractall(data_dir, filters_in(archive.namelist()))
-
-
-def is_empty(connection: Connection) -> bool:
-    """Whether no table has a row."""
-    return not any(count_rows(connection, table) for table in metadata.sorted_tables)
-
-
-def fill(
-    connection: Connection, tables: Mapping[str, TableEntry], read: ReadTable
-) -> Iterator[float]:
-    """Put the rows of these tables in the place of all rows; yields the share done.
-
-    Raises `BridgeError` when the database does not have as many as came.
-    """
-    for table in reversed(metadata.sorted_tables):
-        connection.execute(delete(table))
-    yield from shares_of(total_rows(tables), _insert_all(connection, tables, read))
-    for name, entry in tables.items():
-        if (count := count_rows(connection, metadata.tables[name])) != entry.rows:
-            raise BridgeError(
-                f"{name}: {count:,} of {entry.rows:,} rows arrived; nothing was changed. Does a "
-                "trigger or rule of the database interfere?"
-            )
-    repair_sequences(connection)
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("ANALYZE"))  # or its first plans are bad
 
 
 def begin_empty(engine: Engine, data_dir: Path) -> None:
@@ -123,16 +91,6 @@ def begin_empty(engine: Engine, data_dir: Path) -> None:
         if not names or is_known(connection, names["journal"]):
             raise UsageError(f"{place(engine.url)} needs no history: nothing waits for it")
         begin(connection, names["journal"], names["installation"])
-
-
-def _insert_all(
-    connection: Connection, tables: Mapping[str, TableEntry], read: ReadTable
-) -> Iterator[int]:
-    for name, entry in tables.items():
-        add = insert(metadata.tables[name])
-        for rows in read(name):
-            connection.execute(add, [dict(zip(entry.columns, row, strict=True)) for row in rows])
-            yield len(rows)
 
 
 def _is_waited_for(engine: Engine, manifest: Manifest, journal: Path) -> bool:

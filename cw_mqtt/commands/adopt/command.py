@@ -16,11 +16,10 @@ from cw_mqtt.commands.adopt.plan import (
     report,
     result_lines,
 )
-from cw_mqtt.commands.backup import rows_in_database, stored_tables
-from cw_mqtt.commands.common import AS_JSON, show_progress, write_secret
-from cw_mqtt.commands.restore import fill, is_empty
+from cw_mqtt.commands.common import AS_JSON, shares_of, show_progress, write_secret
 from cw_mqtt.config.settings import EnergySettings
 from cw_mqtt.errors import UsageError
+from cw_mqtt.store.dump import fill, is_empty, rows_of, stored_tables, total_rows
 from cw_mqtt.store.engine import filling, place, snapshot, transaction
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.rollups import build
@@ -120,10 +119,8 @@ def _copy(source: Engine, target: Engine) -> dict[str, int]:
     with snapshot(source) as read, filling(target) as written:
         tables = stored_tables(read)
         if is_empty(written):
-            shares = fill(
-                written, tables, lambda name: rows_in_database(read, name, tables[name].columns)
-            )
-            show_progress("Copying", shares)
+            counts = fill(written, tables, lambda name: rows_of(read, name, tables[name].columns))
+            show_progress("Copying", shares_of(total_rows(tables), counts))
         there = stored_tables(written)
         if any(there[name].rows != entry.rows for name, entry in tables.items()):
             raise UsageError(f"{place(target.url)} has other rows; give another database to --to")
