@@ -37,7 +37,7 @@ from cw_mqtt.store.dump import (
     total_rows,
 )
 from cw_mqtt.store.engine import snapshot
-from cw_mqtt.store.schema import HEAD, REVISIONS
+from cw_mqtt.store.schema import HEAD, refuse_newer
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal.sqlite"
@@ -107,8 +107,7 @@ def opened(path: Path) -> Iterator[tuple[ZipFile, Manifest]]:
     try:
         with ZipFile(path) as archive:
             manifest = Manifest.model_validate_json(archive.read(MANIFEST))
-            if manifest.revision not in REVISIONS:
-                raise UsageError(f"{path} was written by cw-mqtt {manifest.program}; update this")
+            refuse_newer(manifest.revision, str(path))
             yield archive, manifest
     except (BadZipFile, KeyError, ValueError, EOFError, zlib.error) as error:
         raise UsageError(f"{path} is damaged, or no backup of cw-mqtt: {error}") from error

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from cw_mqtt.errors import UsageError
 from cw_mqtt.store.engine import place, transaction
 from cw_mqtt.store.postgres import ARGUMENTS
-from cw_mqtt.store.schema import HEAD, REVISIONS, revision_of
+from cw_mqtt.store.schema import HEAD, refuse_newer, revision_of
 from cw_mqtt.store.tables import measures, metadata, providers, sensor_slugs, sensors, users
 
 # What every version of the old base had; the steps of `migrations` add the rest.
@@ -144,8 +144,7 @@ def read_old_base(engine: Engine) -> OldBase:
 
 def _refuse_unknown(name: str, inspector: Inspector, revision: str | None) -> None:
     """Raise `UsageError` unless this is an old base, or a database of ours."""
-    if revision is not None and revision not in REVISIONS:
-        raise UsageError(f"{name} was written by a newer cw-mqtt; install that version")
+    refuse_newer(revision, name)
     tables = inspector.get_table_names()
     if not tables:
         raise UsageError(f"{name} is empty, and not an old base; check the name of the database")

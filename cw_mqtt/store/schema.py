@@ -1,4 +1,4 @@
-"""Whether the database has the form that this program knows, and bringing it there."""
+"""Whether the database has the schema that this program knows, and the migration to it."""
 
 import logging
 from pathlib import Path
@@ -25,17 +25,22 @@ def bring_up_to_date(engine: Engine) -> None:
         revision = revision_of(connection)
     if revision == HEAD:
         return
+    refuse_newer(revision, place(engine.url))
+    migrate(engine)
+    log.info("%s: migrated to schema %s", place(engine.url), HEAD)
+
+
+def refuse_newer(revision: str | None, written: str) -> None:
+    """Raise `UsageError` when a newer program wrote a database, or a file out of one."""
     if revision is not None and revision not in REVISIONS:
         raise UsageError(
-            f"{place(engine.url)} was written by a newer cw-mqtt (form {revision}, this one "
-            f"knows {HEAD}); install that version, or use another database"
+            f"{written} was written by a newer cw-mqtt (schema {revision}, this one knows "
+            f"{HEAD}); install that version"
         )
-    migrate(engine)
-    log.info("%s: brought to form %s", place(engine.url), HEAD)
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The form of the database; None for an empty one and for an old CitizenWatt base."""
+    """The schema of the database; None for an empty one and for an old CitizenWatt base."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.execute(

@@ -219,7 +219,7 @@ def test_a_backup_of_a_newer_program_is_refused(here: Installation, backup: Path
     result = here.call("restore", backup)
 
     assert result.exit_code == 2
-    assert "update this" in result.stderr
+    assert "a newer cw-mqtt" in result.stderr
 
 
 def test_what_cannot_be_put_into_the_database_changes_nothing(
