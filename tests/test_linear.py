@@ -4,7 +4,6 @@ Each text is hard for careless readers of its kind. It is read at two sizes, up 
 comes so far, and only the ratio of the two times on the processor is looked at.
 """
 
-import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -23,11 +22,12 @@ from cw_mqtt.publish.totals import parse_object
 from cw_mqtt.web.api import Api
 from cw_mqtt.web.credentials import basic_credentials, bearer_token, cookie, form_fields
 from cw_mqtt.web.endpoints import PARAMETERS, find_call
-from cw_mqtt.web.http_conversation import (
+from cw_mqtt.web.http_connection import (
     MOST_BODY_BYTES,
     MOST_HEAD_BYTES,
-    Conversation,
+    HttpConnection,
     RefusedRequestError,
+    environ_of,
 )
 from cw_mqtt.web.login import local
 from cw_mqtt.web.proxies import Proxies
@@ -47,39 +47,15 @@ LARGE = 256 * 1024  # where there is no bound, or one far beyond
 Read = Callable[[bytes], object]
 
 
-class Nobody:
-    """The other end of a connection: takes everything."""
-
-    transport = property(lambda self: self)
-
-    def write(self, _content: bytes) -> None:
-        """Take it."""
-
-    async def drain(self) -> None:
-        """It is taken."""
-
-    def get_extra_info(self, name: str) -> Any:
-        """Where we are."""
-        return ("127.0.0.1", 80) if name == "sockname" else None
-
-
 def http(said: bytes, piece: int = 16 * 1024) -> object:
     """A request that comes in pieces, as far as it is read."""
-
-    async def read() -> object:
-        reader = asyncio.StreamReader()
-        conversation = Conversation(("127.0.0.1", 1), reader, Nobody())  # type: ignore[arg-type]
-        asked = asyncio.create_task(conversation.request())
+    connection, here = HttpConnection(), ("127.0.0.1", 80)
+    with suppress(RefusedRequestError):
         for begin in range(0, len(said), piece):
-            reader.feed_data(said[begin : begin + piece])
-            await asyncio.sleep(0)
-        reader.feed_eof()
-        with suppress(RefusedRequestError):
-            request = await asked
-            return request and conversation.environ(request)
-        return None
-
-    return asyncio.run(read())
+            connection.receive(said[begin : begin + piece])
+            if request := connection.request():
+                return environ_of(request, here, here, lambda: False, by_tls=False)
+    return None
 
 
 def by_bytes(said: bytes) -> object:

@@ -17,13 +17,12 @@ from cw_mqtt.store.measures import whole
 from cw_mqtt.store.rollups import (
     ALL,
     DAY_S,
+    OF_ONE,
     SPANS_S,
     STEP_S,
     bounds_of,
     build,
-    cells_between,
     cells_of,
-    each,
     forget,
     lock,
     next_ts,
@@ -34,9 +33,10 @@ MOST_SHOWN = 20
 
 Cell = tuple[int, int, int]  # sensor id, span in s, start
 
-STORED = {s: select(tables.rollups).where(cells_between(s, s)) for s in SPANS_S}
+EACH = OF_ONE.each
+STORED = {s: select(tables.rollups).where(OF_ONE.cells_between(s, s)) for s in SPANS_S}
 COMPUTED = {  # all from the measures, and not from each other
-    s: cells_of(s, each.timestamp, each, each.timestamp >= whole(f"first_{s}")) for s in SPANS_S
+    s: cells_of(s, EACH.timestamp, EACH, EACH.timestamp >= whole(f"first_{s}")) for s in SPANS_S
 }
 
 
@@ -90,7 +90,7 @@ def check_rollups(engine: Engine, max_gap_s: int, wrong: list[Cell]) -> Iterator
         from_ts = max(from_ts, found.thinned_ts)
         first_ts = next_ts(connection, sensor_id, from_ts)
         until_ts = ALL if first_ts is None else first_ts - first_ts % DAY_S + STEP_S
-        bounds = bounds_of([sensor_id], from_ts, until_ts, max_gap_s)
+        bounds = {"sensor_id": sensor_id, **bounds_of(from_ts, until_ts, max_gap_s)}
         in_cells = bounds | {"until_ts": min(until_ts, found.built_ts)}
         for span_s in SPANS_S:
             computed = _cells(connection, COMPUTED[span_s], in_cells)

@@ -16,7 +16,7 @@ from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import snapshot, transaction
 from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.ranges import MICROSECONDS, count_measures, list_after, list_measures
-from cw_mqtt.store.rollups import lock, refresh
+from cw_mqtt.store.rollups import lock, refresh_locked
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
@@ -156,7 +156,8 @@ class Archive:
             if not marks or ts < marks[0].thinned_ts:
                 return False
             connection.execute(ADDED, measure_row(sensor_id, ts, value_w, night=night))
-            refresh(connection, {sensor_id: [(ts, ts)]}, self._max_gap_s)
+            marks = [mark.with_measure(ts) for mark in marks]
+            refresh_locked(connection, marks, {sensor_id: [(ts, ts)]}, self._max_gap_s)
         return True
 
     @contextmanager

@@ -79,7 +79,7 @@ def list_after(
     numbers |= {"after_ts": numbers["from_ts"] - 1, "after_id": 0}
     if last:
         numbers |= {"from_ts": last.timestamp, "after_ts": last.timestamp, "after_id": last.id}
-    rows = connection.execute(LISTED_AFTER, numbers)
+    rows = connection.execute(LISTED_AFTER, numbers).all()
     return [stored_measure(chosen.sensor_id, row) for row in rows]
 
 

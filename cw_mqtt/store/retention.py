@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import whole
-from cw_mqtt.store.rollups import CHANGE_MARKS, DAY_S, cell, find_mark, lock, next_ts
+from cw_mqtt.store.rollups import DAY_S, cell, change_mark, find_mark, lock, next_ts
 from cw_mqtt.store.tables import measures, rollup_marks, set_aside
 
 SPARE_DAYS = 2  # a clock that was ahead for up to a day has made as many days more
@@ -62,7 +62,7 @@ def _delete_of_sensor(
     if first_kept_ts is None or until_ts > first_kept_ts:
         return 0
     lock(connection, [sensor_id], max_gap_s)  # not before: this is asked after each reading
-    connection.execute(CHANGE_MARKS, {"sensor_ids": [sensor_id], "thinned_ts": until_ts})
+    change_mark(connection, sensor_id, thinned_ts=until_ts)
     gone = {"sensor_id": sensor_id, "until_ts": until_ts - max_gap_s}
     connection.execute(REMOVE_SET_ASIDE, gone)
     return connection.execute(REMOVE, gone).rowcount

@@ -8,7 +8,7 @@ adds them himself. A cell without measures has no row; there are none for the ye
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -44,46 +44,6 @@ Period = tuple[int, int]  # the first and the last time
 cell, mark, measure = rollups.c, rollup_marks.c, measures.c
 
 
-def of_sensors(column: Any) -> Any:
-    """Whether a row is of one of the sensors that are meant."""
-    return column.in_(bindparam("sensor_ids", expanding=True))
-
-
-def cells_between(span_s: int, bounds_s: int) -> Any:
-    """The cells of a span in the time that is computed, which is whole cells of `bounds_s`."""
-    return (
-        of_sensors(cell.sensor_id)
-        & (cell.span_s == span_s)
-        & (cell.start_ts >= whole(f"first_{bounds_s}"))
-        & (cell.start_ts < whole(f"until_{bounds_s}"))
-    )
-
-
-def cells_of(span_s: int, ts: Any, sums: Any, chosen: Any) -> Select[Any]:
-    """The cells of a span, computed from the `chosen` ones of `sums`, each of which is at `ts`."""
-    start_ts = (ts - ts % span_s).label("start_ts")
-    cells = select(sums.sensor_id, literal(span_s), start_ts, *added_up(sums))
-    return cells.where(chosen).group_by(sums.sensor_id, start_ts)
-
-
-# built once: building a statement takes longer than running it
-MEASURED = WHOLE_ROWS.add_columns(measure.sensor_id).where(
-    of_sensors(measure.sensor_id),
-    measure.timestamp >= whole("from_ts"),
-    measure.timestamp < whole("until_ts"),
-)
-each = carried(MEASURED, among=measure.sensor_id).c
-COMPUTED = {
-    QUARTER_S: cells_of(
-        QUARTER_S, each.timestamp, each, each.timestamp >= whole(f"first_{QUARTER_S}")
-    )
-} | {
-    span_s: cells_of(span_s, cell.start_ts, cell, cells_between(finer_s, span_s))
-    for finer_s, span_s in pairwise(SPANS_S)
-}
-ADD = {s: insert(rollups).from_select(cell.keys(), cells) for s, cells in COMPUTED.items()}
-REMOVE = delete(rollups).where(or_(*(cells_between(s, s) for s in SPANS_S)))
-
 LAST_CELL_END = (
     select(cell.start_ts + QUARTER_S)
     .where(cell.sensor_id == mark.sensor_id, cell.span_s == QUARTER_S)
@@ -102,19 +62,62 @@ OPEN_TS = (
     .correlate(rollup_marks)
     .scalar_subquery()
 )
-MARKS = select(rollup_marks, BUILT_TS, OPEN_TS).where(of_sensors(mark.sensor_id))
-LOCK = (
-    select(mark.sensor_id)
-    .where(of_sensors(mark.sensor_id))
-    .order_by(mark.sensor_id)
-    .with_for_update()
-)
-NEW_MARKS = select(sensors.c.id, literal(FORM), whole("max_gap_s"), literal(0)).where(
-    of_sensors(sensors.c.id), sensors.c.id.not_in(select(mark.sensor_id))
-)
-ADD_MARKS = insert(rollup_marks).from_select(mark.keys(), NEW_MARKS)
-CHANGE_MARKS = update(rollup_marks).where(of_sensors(mark.sensor_id))
 
+
+class Statements:
+    """Statements about the cells of sensors; `of_sensors` says whether a column is one of them.
+
+    Built once: building a statement takes longer than running it.
+    """
+
+    def __init__(self, of_sensors: Callable[[Any], Any]) -> None:
+        self._of_sensors = of_sensors
+        measured = WHOLE_ROWS.add_columns(measure.sensor_id).where(
+            of_sensors(measure.sensor_id),
+            measure.timestamp >= whole("from_ts"),
+            measure.timestamp < whole("until_ts"),
+        )
+        self.each = each = carried(measured, among=measure.sensor_id).c
+        begun = each.timestamp >= whole(f"first_{QUARTER_S}")
+        computed = [cells_of(QUARTER_S, each.timestamp, each, begun)] + [
+            cells_of(span_s, cell.start_ts, cell, self.cells_between(finer_s, span_s))
+            for finer_s, span_s in pairwise(SPANS_S)
+        ]
+        self.add = [insert(rollups).from_select(cell.keys(), cells) for cells in computed]
+        self.remove = delete(rollups).where(or_(*(self.cells_between(s, s) for s in SPANS_S)))
+        self.marks = select(rollup_marks, BUILT_TS, OPEN_TS).where(of_sensors(mark.sensor_id))
+        self.lock = (
+            select(mark.sensor_id)
+            .where(of_sensors(mark.sensor_id))
+            .order_by(mark.sensor_id)
+            .with_for_update()
+        )
+        unmarked = of_sensors(sensors.c.id) & sensors.c.id.not_in(select(mark.sensor_id))
+        new = select(sensors.c.id, literal(FORM), whole("max_gap_s"), literal(0)).where(unmarked)
+        self.add_marks = insert(rollup_marks).from_select(mark.keys(), new)
+
+    def cells_between(self, span_s: int, bounds_s: int) -> Any:
+        """The cells of a span in the time that is computed: whole cells of `bounds_s`."""
+        return (
+            self._of_sensors(cell.sensor_id)
+            & (cell.span_s == span_s)
+            & (cell.start_ts >= whole(f"first_{bounds_s}"))
+            & (cell.start_ts < whole(f"until_{bounds_s}"))
+        )
+
+
+def cells_of(span_s: int, ts: Any, sums: Any, chosen: Any) -> Select[Any]:
+    """The cells of a span, computed from the `chosen` ones of `sums`, each of which is at `ts`."""
+    start_ts = (ts - ts % span_s).label("start_ts")
+    cells = select(sums.sensor_id, literal(span_s), start_ts, *added_up(sums))
+    return cells.where(chosen).group_by(sums.sensor_id, start_ts)
+
+
+# an `IN` is written anew each time, which takes as long as the rest
+OF_ONE = Statements(lambda column: column == whole("sensor_id"))
+OF_MANY = Statements(lambda column: column.in_(bindparam("sensor_ids", expanding=True)))
+
+CHANGE_MARK = update(rollup_marks).where(mark.sensor_id == whole("of_sensor"))
 SENSORS = select(sensors.c.id).order_by(sensors.c.id)
 OF_SENSOR = measure.sensor_id == whole("sensor_id")
 NEXT_TS = select(func.min(measure.timestamp)).where(
@@ -139,6 +142,12 @@ class Mark:
     built_ts: int = 0
     open_ts: int | None = None
 
+    def with_measure(self, ts: int) -> "Mark":
+        """The mark after a measure was added."""
+        if ts < self.built_ts or (self.open_ts is not None and self.open_ts <= ts):
+            return self
+        return replace(self, open_ts=ts)
+
     def holds(self, max_gap_s: int) -> bool:
         """Whether the cells may be used."""
         return (self.form, self.max_gap_s) == (FORM, max_gap_s)
@@ -146,7 +155,7 @@ class Mark:
 
 def find_mark(connection: Connection, sensor_id: int) -> Mark:
     """A sensor's mark; one that says nothing while there is none."""
-    row = connection.execute(MARKS, {"sensor_ids": [sensor_id]}).first()
+    row = connection.execute(OF_ONE.marks, {"sensor_id": sensor_id}).first()
     return Mark(*row) if row else Mark(sensor_id)
 
 
@@ -157,10 +166,21 @@ def lock(connection: Connection, sensor_ids: Collection[int], max_gap_s: int) ->
     changed before: what others have changed is seen after it.
     """
     begin_writing(connection)
-    asked = {"sensor_ids": list(sensor_ids), "max_gap_s": max_gap_s}
-    if len(connection.execute(LOCK, asked).all()) < len(sensor_ids):
-        connection.execute(ADD_MARKS, asked)
-    return [Mark(*row) for row in connection.execute(MARKS, asked)]
+    statements, asked = of_sensors(sensor_ids)
+    if connection.dialect.name == "postgresql":
+        connection.execute(statements.lock, asked)
+    marks = [Mark(*row) for row in connection.execute(statements.marks, asked)]
+    if len(marks) < len(sensor_ids):
+        connection.execute(statements.add_marks, asked | {"max_gap_s": max_gap_s})
+        marks = [Mark(*row) for row in connection.execute(statements.marks, asked)]
+    return marks
+
+
+def of_sensors(sensor_ids: Collection[int]) -> tuple[Statements, dict[str, Any]]:
+    """The statements for these sensors, and the parameter that names them."""
+    if len(sensor_ids) == 1:
+        return OF_ONE, {"sensor_id": next(iter(sensor_ids))}
+    return OF_MANY, {"sensor_ids": list(sensor_ids)}
 
 
 def refresh(
@@ -171,8 +191,18 @@ def refresh(
     What is over by then gets its cells too. Those whose measures are thinned out stay as they
     are. Cells that do not hold are left to `build`.
     """
+    refresh_locked(connection, lock(connection, changed, max_gap_s), changed, max_gap_s)
+
+
+def refresh_locked(
+    connection: Connection,
+    marks: Iterable[Mark],
+    changed: Mapping[int, Iterable[Period]],
+    max_gap_s: int,
+) -> None:
+    """As `refresh`, of sensors that are locked; `marks` are as after the change."""
     alike = defaultdict(list)
-    for found in lock(connection, changed, max_gap_s):
+    for found in marks:
         periods = list(changed[found.sensor_id]) if found.holds(max_gap_s) else []
         # the measure after the last one carries something else now
         times = [(first, min(last + max_gap_s + 1, found.built_ts)) for first, last in periods]
@@ -205,17 +235,15 @@ def compute(
 ) -> None:
     """Compute all cells of these sensors that meet a time, which is whole quarter hours."""
     if from_ts < until_ts:
-        bounds = bounds_of(sensor_ids, from_ts, until_ts, max_gap_s)
-        for statement in (REMOVE, *ADD.values()):
-            connection.execute(statement, bounds)
+        statements, asked = of_sensors(sensor_ids)
+        asked |= bounds_of(from_ts, until_ts, max_gap_s)
+        for statement in (statements.remove, *statements.add):
+            connection.execute(statement, asked)
 
 
-def bounds_of(
-    sensor_ids: Collection[int], from_ts: int, until_ts: int, max_gap_s: int
-) -> dict[str, Any]:
+def bounds_of(from_ts: int, until_ts: int, max_gap_s: int) -> dict[str, int]:
     """The parameters for all cells that meet a time, which is whole quarter hours."""
     return {
-        "sensor_ids": list(sensor_ids),
         "max_gap_s": max_gap_s,
         # a measure before that adds nothing to the next one
         "from_ts": from_ts - max_gap_s,
@@ -223,6 +251,11 @@ def bounds_of(
         **{f"first_{span_s}": from_ts - from_ts % span_s for span_s in SPANS_S},
         **{f"until_{span_s}": until_ts + -until_ts % span_s for span_s in SPANS_S},
     }
+
+
+def change_mark(connection: Connection, sensor_id: int, **changes: int) -> None:
+    """Give columns of a sensor's mark other values."""
+    connection.execute(CHANGE_MARK.values(**changes), {"of_sensor": sensor_id})
 
 
 def quarter_of(ts: int) -> int:
@@ -239,10 +272,9 @@ def build(engine: Engine, max_gap_s: int) -> Iterator[float]:
     def step(connection: Connection, sensor_id: int, _from_ts: int) -> int:
         (found,) = lock(connection, [sensor_id], max_gap_s)
         if not found.holds(max_gap_s):
-            of_sensor = {"sensor_ids": [sensor_id]}
-            connection.execute(CHANGE_MARKS, of_sensor | {"form": FORM, "max_gap_s": max_gap_s})
-            all_cells = bounds_of([sensor_id], found.thinned_ts, ALL, max_gap_s)
-            connection.execute(REMOVE, all_cells)
+            change_mark(connection, sensor_id, form=FORM, max_gap_s=max_gap_s)
+            all_cells = bounds_of(found.thinned_ts, ALL, max_gap_s)
+            connection.execute(OF_ONE.remove, all_cells | {"sensor_id": sensor_id})
             (found,) = lock(connection, [sensor_id], max_gap_s)
         if found.open_ts is None:
             return ALL

@@ -1,32 +1,38 @@
 """An HTTP server for a WSGI application, which no slow or silent caller can hold up.
 
-One thread reads and writes for everybody (asyncio). A worker gets a whole request, and between
-the parts of a long answer it is free for others. Paths that ask nothing of the database have
-workers of their own, so that they are answered whatever becomes of the others.
+A few threads wait together for whatever connection has something to say (epoll). The one that is
+woken reads what is there, without waiting; when that makes a request whole, it answers it too, and
+looks after the next. So a request never goes from one thread to another, and a caller who takes
+his time costs a connection and no thread.
+
+What asks the database is answered in at most `WORKERS` threads; the others are left for what asks
+nothing of it, whatever becomes of the database. How a connection goes on is one generator, which
+says what it waits for, and is carried on by any of the threads, one at a time.
 """
 
-import asyncio
 import errno
 import logging
-import queue
+import select
 import socket
 import ssl
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import TypeVar
 
-import h11
-
-from cw_mqtt.web.http_conversation import (
-    Conversation,
+from cw_mqtt.web.http_connection import (
+    NOT_IN_TIME,
     Environ,
     Headers,
+    HttpConnection,
     RefusedRequestError,
     Request,
-    response,
+    environ_of,
 )
 
 log = logging.getLogger(__name__)
@@ -36,34 +42,47 @@ MOST_WAITING_REQUESTS = 32
 MOST_CONNECTIONS = 128
 MOST_OF_ONE_ADDRESS = 32
 HANDS_SHAKEN_WITHIN_S = 10.0
+IDLE_S = 20.0
+HEAD_WITHIN_S = 10.0
+BODY_WITHIN_S = 10.0
+TAKEN_WITHIN_S = 20.0  # each part of an answer
+LINGER_S = 5.0
+LOOK_EVERY_S = 0.2  # at deadlines, and whether it is to end
 END_WITHIN_S = 0.3
-NO_FILES_LEFT_PAUSE_S = 0.2
+READ_AT_ONCE = 16 * 1024
 TLS_HANDSHAKE = b"\x16"  # RFC 8446, 5.1
 
 NO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: begin the address with https://\n"
 
-Result = TypeVar("Result")
 Application = Callable[..., Iterable[bytes]]
+
+
+class Wants(Enum):
+    """What a connection waits for before it goes on."""
+
+    READ = select.EPOLLIN
+    WRITE = select.EPOLLOUT
+    TURN = "to be one of those that ask the database"
+
+
+Result = TypeVar("Result")
+Steps = Generator[Wants, None, Result]
 
 
 class Answer:
     """What the application says to a request; a body without a known length comes in parts."""
 
-    def __init__(self, application: Application, environ: Mapping[str, Any]) -> None:
+    def __init__(self, application: Application, environ: Environ) -> None:
         self._answer = application(environ, self._start)
-        self._parts: Iterator[bytes] = filter(None, self._answer)
+        self.parts: Iterator[bytes] = filter(None, self._answer)
+        self.is_whole = any(name.lower() == "content-length" for name, _ in self.headers)
         self.body = b""
         if self.is_whole:
-            self.body = b"".join(self._parts)
+            self.body = b"".join(self.parts)
             self.close()
 
     def _start(self, status: str, headers: Headers, _error: object = None) -> None:
-        self.head = response(int(status[:3]), headers)
-        self.is_whole = any(name.lower() == "content-length" for name, _ in headers)
-
-    def next_part(self) -> bytes | None:
-        """The next part of the body, None after the last."""
-        return next(self._parts, None)
+        self.status, self.headers = int(status[:3]), headers
 
     def close(self) -> None:
         """Tell the application that nothing more is wanted."""
@@ -71,55 +90,44 @@ class Answer:
             close()
 
 
-class Workers:
-    """Daemon threads that work for the loop; `free` is how many more requests may come."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        self.free = threads + MOST_WAITING_REQUESTS
-        self._threads = threads
-        self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[[], Any]] | None]
-        self._queue = queue.SimpleQueue()
-        for _ in range(threads):
-            threading.Thread(target=self._run, name=name, daemon=True).start()
-
-    async def do(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives or raises in one of the threads."""
-        done: asyncio.Future[Result] = self._loop.create_future()
-        self._queue.put((done, work))
-        return await done
-
-    def end(self) -> None:
-        """Let each thread end after what it has in hand."""
-        for _ in range(self._threads):
-            self._queue.put(None)
-
-    def _run(self) -> None:
-        while job := self._queue.get():
-            done, work = job
-            try:
-                settle, result = done.set_result, work()
-            except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-                settle, result = done.set_exception, error
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                self._loop.call_soon_threadsafe(unless_cancelled, done, settle, result)
-
-
-def unless_cancelled(
-    done: asyncio.Future[Any], settle: Callable[[Any], None], result: object
-) -> None:
-    """Settle a future for which somebody still waits."""
-    if not done.cancelled():
-        settle(result)
-
-
 @dataclass(eq=False, slots=True)
-class Place:
-    """A connection that is open; `waits_since_s` is None while a request is being answered."""
+class Caller:
+    """A connection that is open; only the thread that carries it on closes it.
 
-    address: str
+    `waits_since_s` is None while a request is being answered. `deadline_s` is for what it does
+    now, `is_sending` or not; `is_late` says that one has passed.
+    """
+
+    socket: socket.socket
+    address: tuple[str, int]
+    here: tuple[str, int]
     waits_since_s: float | None
-    task: asyncio.Task[None] | None = None
+    deadline_s: float | None = None
+    is_late: bool = False
+    is_sending: bool = False
+    is_registered: bool = False
+    http: HttpConnection = field(default_factory=HttpConnection)
+    steps: Steps[None] | None = None
+
+    def within(self, seconds: float) -> None:
+        """What it does next has to be done in this time."""
+        self.deadline_s = time.monotonic() + seconds
+
+    def break_off(self, how: int) -> None:
+        """Wake whoever waits for this connection: nothing more is read, or written either.
+
+        Of the socket below TLS, which another thread may have in hand.
+        """
+        with suppress(OSError):
+            socket.socket.shutdown(self.socket, how)
+
+    def is_gone(self) -> bool:
+        """Whether nobody waits for an answer any more; for any thread."""
+        if self.is_late or self.socket.fileno() < 0:
+            return True
+        look = select.poll()
+        look.register(self.socket, select.POLLRDHUP)
+        return bool(look.poll(0))
 
 
 class HttpServer:
@@ -141,8 +149,7 @@ class HttpServer:
         self._application = application
         self._is_quick = is_quick
         self._headers = headers
-        self._places: set[Place] = set()
-        self._is_ending = False
+        self._lock = threading.Lock()
 
     def listen(self) -> socket.socket:
         """The port, taken for us. Raises `OSError` when it cannot be had."""
@@ -153,144 +160,275 @@ class HttpServer:
             (host, port), family=found[0][0], backlog=64, dualstack_ipv6=both
         )
 
-    async def serve(self, listening: socket.socket, stopped: asyncio.Event) -> None:
-        """Answer until `stopped`, then finish within a moment; closes the port."""
-        self._is_ending = False
-        self._usual, self._quick = Workers("web", WORKERS), Workers("web quick", QUICK_WORKERS)
-        loop = asyncio.get_running_loop()
-        with listening:
-            listening.settimeout(0)
-            loop.add_reader(listening, self._let_in, listening)
-            await stopped.wait()
-            loop.remove_reader(listening)
-        self._is_ending = True
-        await asyncio.sleep(0)  # who was let in last begins, so that it ends too
-        for place in self._places:
-            if place.task and place.waits_since_s is not None:
-                place.task.cancel()
-        if tasks := [place.task for place in self._places if place.task]:
-            await asyncio.wait(tasks, timeout=END_WITHIN_S)
-        self._usual.end()
-        self._quick.end()  # `asyncio.run` cancels what is left
+    def serve(
+        self, listening: socket.socket, stopping: threading.Event, look: Callable[[], None]
+    ) -> None:
+        """Answer until `stopping`, then finish within a moment; closes the port.
 
-    async def has_time(self) -> None:
-        """Wait until one of the usual workers is free."""
-        await self._usual.do(lambda: None)
-
-    def _let_in(self, listening: socket.socket) -> None:
-        """Take one caller; the loop asks again while others stand at the door.
-
-        Its own `sock_accept` loses a caller when it is cancelled at that moment.
+        `look` is called again and again between, by the calling thread.
         """
-        loop = asyncio.get_running_loop()
+        self._callers: dict[int, Caller] = {}  # by their descriptors
+        self._counted: set[Caller] = set()  # those of them that were not sent away
+        self._waiting: deque[Caller] = deque()  # for their turn
+        self._next: deque[Caller] = deque()  # who have it
+        self._busy = self._had_turns = self._seen_turns = 0
+        self._is_ending = False
+        listening.settimeout(0)
+        self._listening = listening
+        ending, end = socket.socketpair()
+        with listening, ending, end, select.epoll() as self._epoll:
+            self._epoll.register(ending, select.EPOLLIN)  # all threads are told
+            self._epoll.register(listening, select.EPOLLIN | select.EPOLLONESHOT)
+            threads = [
+                threading.Thread(target=self._work, name=f"web {number}", daemon=True)
+                for number in range(WORKERS + QUICK_WORKERS)
+            ]
+            for thread in threads:
+                thread.start()
+            while not stopping.is_set():
+                self._look_after_deadlines()
+                look()
+                stopping.wait(LOOK_EVERY_S)
+            self._is_ending = True
+            end.close()
+            self._finish(threads)
+
+    def moves(self) -> bool:
+        """Whether a thread is free for the database, or has been since the last time."""
+        before, self._seen_turns = self._seen_turns, self._had_turns
+        return self._busy < WORKERS or before != self._seen_turns
+
+    def _finish(self, threads: Iterable[threading.Thread]) -> None:
+        """Let who is being answered come to the end, and nobody else."""
+        end_s = time.monotonic() + END_WITHIN_S
+        for thread in threads:
+            thread.join(max(0.0, end_s - time.monotonic()))
+        for caller in list(self._callers.values()):
+            caller.is_late = True
+            caller.socket.close()
+        with suppress(OSError):
+            while True:  # who stands at the door
+                self._listening.accept()[0].close()
+
+    def _work(self) -> None:
+        """Carry on whoever has something to say, until the end."""
+        with suppress(OSError, ValueError):  # the end has closed what it waits for
+            while not self._is_ending:
+                for descriptor, _ in self._epoll.poll(maxevents=1):
+                    if caller := self._callers.get(descriptor):
+                        self._carry_on(caller)
+                    elif descriptor == self._listening.fileno():
+                        self._let_in()
+
+    def _carry_on(self, caller: Caller) -> None:
+        """Go on with a connection until it waits, then with those whose turn has come.
+
+        Once it waits another thread may have it: that comes last.
+        """
+        for wants in caller.steps or ():
+            if wants is not Wants.TURN:
+                self._await(caller, wants.value | select.EPOLLONESHOT)
+                break
+            with self._lock:
+                if self._busy == WORKERS:
+                    self._waiting.append(caller)
+                    break
+                self._busy += 1
+        with suppress(IndexError):
+            self._carry_on(self._next.popleft())
+
+    def _await(self, caller: Caller, events: int) -> None:
+        with suppress(OSError, ValueError):  # the end has closed it
+            if caller.is_registered:
+                self._epoll.modify(caller.socket, events)
+            else:
+                caller.is_registered = True
+                self._epoll.register(caller.socket, events)
+
+    def _let_in(self) -> None:
+        """Take one caller; epoll tells again while others stand at the door."""
         try:
-            caller, address = listening.accept()
+            taken, address = self._listening.accept()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                loop.remove_reader(listening)
-                loop.call_later(NO_FILES_LEFT_PAUSE_S, self._open_again, listening)
+                return  # `_look_after_deadlines` opens the door again
+            self._open_door()
             return
-        self._make_room(address[0])
-        place = Place(address[0], loop.time())
-        self._places.add(place)
-        place.task = loop.create_task(self._serve_caller(place, caller, address[:2]))
+        self._open_door()
+        taken.settimeout(0)
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        caller = Caller(taken, address[:2], taken.getsockname()[:2], time.monotonic())
+        caller.steps = self._converse(caller)
+        with self._lock:
+            self._make_room(address[0])
+            self._counted.add(caller)
+            self._callers[taken.fileno()] = caller
+        self._carry_on(caller)
 
-    def _open_again(self, listening: socket.socket) -> None:
-        if not self._is_ending:
-            asyncio.get_running_loop().add_reader(listening, self._let_in, listening)
+    def _open_door(self) -> None:
+        with suppress(OSError, ValueError):
+            self._epoll.modify(self._listening, select.EPOLLIN | select.EPOLLONESHOT)
 
     def _make_room(self, address: str) -> None:
         """End the longest waiting connection of this address, or of the one that has most."""
-        shares = Counter(place.address for place in self._places)
+        shares = Counter(caller.address[0] for caller in self._counted)
         if shares[address] < MOST_OF_ONE_ADDRESS:
-            if len(self._places) < MOST_CONNECTIONS:
+            if len(self._counted) < MOST_CONNECTIONS:
                 return
             address = shares.most_common(1)[0][0]
-        waiting = [p for p in self._places if p.address == address and p.waits_since_s is not None]
+        waiting = {
+            caller: caller.waits_since_s
+            for caller in self._counted
+            if caller.address[0] == address and caller.waits_since_s is not None
+        }
         if waiting:
-            longest = min(waiting, key=lambda place: place.waits_since_s or 0.0)
-            self._places.discard(longest)
-            if longest.task:
-                longest.task.cancel()
+            longest = min(waiting, key=lambda caller: waiting[caller])
+            self._counted.discard(longest)
+            longest.break_off(socket.SHUT_RDWR)
 
-    async def _serve_caller(
-        self, place: Place, caller: socket.socket, address: tuple[str, int]
-    ) -> None:
-        conversation = None
+    def _look_after_deadlines(self) -> None:
+        now_s = time.monotonic()
+        for caller in list(self._callers.values()):
+            if caller.deadline_s is not None and caller.deadline_s < now_s:
+                caller.deadline_s, caller.is_late = None, True
+                # who does not read gets no more; who does not write can still be told
+                caller.break_off(socket.SHUT_RDWR if caller.is_sending else socket.SHUT_RD)
+        self._open_door()
+
+    def _converse(self, caller: Caller) -> Steps[None]:
+        """The whole life of a connection."""
         try:
-            conversation = await self._welcome(caller, address)
-            await self._converse(place, conversation)
-        except (OSError, TimeoutError, h11.LocalProtocolError):
+            try:
+                yield from self._welcome(caller)
+                yield from self._answer_all(caller)
+            except RefusedRequestError as error:
+                yield from _send(caller, caller.http.refusal(error, self._headers))
+            except ssl.SSLError:
+                pass  # no hand was shaken
+            yield from _part(caller)
+        except OSError:
             pass  # the caller is gone, or takes no answer
         except Exception as error:  # one caller's trouble is nobody else's
             log.error("web: a request could not be answered", exc_info=error)
         finally:
-            self._places.discard(place)
-            if conversation:
-                conversation.end(at_once=self._is_ending)
-            else:
-                caller.close()
+            with self._lock:
+                self._counted.discard(caller)
+                self._callers.pop(caller.socket.fileno(), None)
+            caller.socket.close()
 
-    async def _welcome(self, caller: socket.socket, address: tuple[str, int]) -> Conversation:
-        """Shake hands where TLS is spoken; who speaks plain HTTP is told in plain HTTP."""
-        loop = asyncio.get_running_loop()
-        if self.tls and await first_byte(caller) != TLS_HANDSHAKE:
-            caller.send(NO_TLS)
-            raise ConnectionAbortedError
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol,
-            caller,
-            ssl=self.tls,
-            ssl_handshake_timeout=HANDS_SHAKEN_WITHIN_S if self.tls else None,
-        )
-        return Conversation(
-            address, reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-        )
-
-    async def _converse(self, place: Place, conversation: Conversation) -> None:
-        try:
-            while request := await conversation.request():
-                place.waits_since_s = None
-                await self._answer(conversation, request)
-                if not conversation.may_go_on_after(request):
-                    return
-                place.waits_since_s = asyncio.get_running_loop().time()
-        except RefusedRequestError as error:
-            await conversation.refuse(error, self._headers)
-
-    async def _answer(self, conversation: Conversation, request: Request) -> None:
-        environ = conversation.environ(request)
-        workers = self._quick if self._is_quick(environ) else self._usual
-        if not workers.free:
-            raise RefusedRequestError(503, "Too many requests wait; try again.")
-        workers.free -= 1
-        try:
-            answer = await workers.do(lambda: Answer(self._application, environ))
-            if answer.is_whole:
-                await conversation.send_whole(request, answer.head, answer.body)
+    def _answer_all(self, caller: Caller) -> Steps[None]:
+        while request := (yield from _request(caller)):
+            caller.waits_since_s = caller.deadline_s = None
+            yield from self._answer(caller, request)
+            if self._is_ending or not caller.http.goes_on():
                 return
-            try:
-                await conversation.send(answer.head)
-                while part := await workers.do(answer.next_part):
-                    await conversation.send(h11.Data(part))
-                await conversation.send(h11.EndOfMessage())
-            finally:
-                await workers.do(answer.close)
+            caller.waits_since_s = time.monotonic()
+
+    def _welcome(self, caller: Caller) -> Steps[None]:
+        """Shake hands where TLS is spoken; who speaks plain HTTP is told in plain HTTP."""
+        if not (tls := self.tls):
+            return
+        caller.within(HANDS_SHAKEN_WITHIN_S)
+        first = yield from _tried(lambda: caller.socket.recv(1, socket.MSG_PEEK))
+        if first != TLS_HANDSHAKE:
+            caller.socket.send(NO_TLS)
+            raise ssl.SSLError
+        caller.socket = tls.wrap_socket(
+            caller.socket, server_side=True, do_handshake_on_connect=False
+        )
+        yield from _tried(caller.socket.do_handshake)
+
+    def _answer(self, caller: Caller, request: Request) -> Steps[None]:
+        by_tls = isinstance(caller.socket, ssl.SSLSocket)
+        environ = environ_of(request, caller.address, caller.here, caller.is_gone, by_tls=by_tls)
+        http, is_quick = caller.http, self._is_quick(environ)
+        if len(self._waiting) >= MOST_WAITING_REQUESTS and not is_quick:
+            raise RefusedRequestError(503, "Too many requests wait; try again.")
+        answer = yield from self._in_turn(
+            lambda: Answer(self._application, environ), is_quick=is_quick
+        )
+        if answer.is_whole:
+            said = http.answer(request, answer.status, answer.headers, answer.body)
+            yield from _send(caller, said)
+            return
+        try:
+            yield from _send(caller, http.begin_answer(answer.status, answer.headers))
+            while part := (yield from self._in_turn(lambda: next(answer.parts, None))):
+                yield from _send(caller, http.part(part))
+            yield from _send(caller, http.end_answer())
         finally:
-            workers.free += 1
+            answer.close()
+
+    def _in_turn(self, work: Callable[[], Result], *, is_quick: bool = False) -> Steps[Result]:
+        """What `work` gives, done by one of those threads that may ask the database."""
+        if is_quick:
+            return work()
+        yield Wants.TURN
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self._had_turns += 1
+                if self._waiting:
+                    self._next.append(self._waiting.popleft())
+                else:
+                    self._busy -= 1
 
 
-async def first_byte(caller: socket.socket) -> bytes:
-    """The first byte of a caller, left where it is; nothing when none comes in time."""
-    loop = asyncio.get_running_loop()
-    caller.settimeout(0)
-    readable = asyncio.Event()
-    loop.add_reader(caller, readable.set)
-    try:
-        async with asyncio.timeout(HANDS_SHAKEN_WITHIN_S):
-            await readable.wait()
-        return caller.recv(1, socket.MSG_PEEK)
-    finally:
-        loop.remove_reader(caller)
+def _request(caller: Caller) -> Steps[Request | None]:
+    """The next request; None when the caller is gone, or has nothing to say for long.
+
+    Each part has a deadline as a whole, however slowly its bytes come.
+    """
+    http, phase = caller.http, ""
+    while not (request := http.request()):
+        if http.is_ended:
+            return None
+        if phase != http.phase:
+            phase = http.phase
+            limits = {"idle": IDLE_S, "head": HEAD_WITHIN_S, "body": BODY_WITHIN_S}
+            yield from _send(caller, http.invitation())
+            caller.within(limits[phase])
+        said = yield from _tried(lambda: caller.socket.recv(READ_AT_ONCE))
+        if caller.is_late and phase == "idle":
+            return None
+        if caller.is_late:
+            raise RefusedRequestError(408, NOT_IN_TIME)
+        http.receive(said)
+    return request
+
+
+def _send(caller: Caller, said: bytes) -> Steps[None]:
+    """Send bytes. Raises `OSError` when nobody takes them in time."""
+    if not said:
+        return
+    caller.within(TAKEN_WITHIN_S)
+    caller.is_sending = True
+    rest = memoryview(said)
+    while rest:
+        sent = yield from _tried(partial(caller.socket.send, rest), Wants.WRITE)
+        rest = rest[sent:]
+    caller.is_sending = False
+    caller.deadline_s = None
+
+
+def _part(caller: Caller) -> Steps[None]:
+    """Hear a caller out for a moment who may still be sending: else our last words are lost."""
+    caller.waits_since_s = time.monotonic()
+    caller.break_off(socket.SHUT_WR)
+    caller.within(LINGER_S)
+    while (yield from _tried(lambda: socket.socket.recv(caller.socket, READ_AT_ONCE))):
+        pass
+
+
+def _tried(do: Callable[[], Result], wants: Wants = Wants.READ) -> Steps[Result]:
+    """What `do` gives as soon as it need not wait."""
+    while True:
+        try:
+            return do()
+        except ssl.SSLWantWriteError:
+            yield Wants.WRITE
+        except ssl.SSLWantReadError:
+            yield Wants.READ
+        except BlockingIOError:
+            yield wants

@@ -3,7 +3,6 @@
 Import it late, and only when the web is on: with CherryPy it takes some 10 MB.
 """
 
-import asyncio
 import json
 import logging
 import os
@@ -31,7 +30,16 @@ from cw_mqtt.web.gate import Gate, is_local
 from cw_mqtt.web.http_server import HttpServer
 from cw_mqtt.web.login import LoginPage
 from cw_mqtt.web.openapi import document
-from cw_mqtt.web.pages import HEADERS, HEADERS_OF_TLS, HTML, JSON, Page, Pages, application
+from cw_mqtt.web.pages import (
+    HEADERS,
+    HEADERS_OF_TLS,
+    HTML,
+    JSON,
+    PAGE_METHODS,
+    Page,
+    Pages,
+    application,
+)
 from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
 
@@ -95,6 +103,8 @@ class WebServer:
 
         def is_quick(environ: Mapping[str, Any]) -> bool:
             """Whether the answer asks no database: who has a cookie may be logged in already."""
+            if environ["REQUEST_METHOD"] not in PAGE_METHODS:
+                return False
             page = offered.get(environ["PATH_INFO"].removeprefix(settings.base_path))
             is_known = "HTTP_COOKIE" in environ and page is offered["/login"]
             return page is not None and not page.needs_login and not is_known
@@ -107,7 +117,7 @@ class WebServer:
             is_quick,
             headers,
         )
-        self._stop: Callable[[], object] = lambda: None
+        self._warned_days: int | None = None
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Listen and answer until `stopping`.
@@ -116,47 +126,31 @@ class WebServer:
         """
         listening = self._listen()
         threading.Thread(target=self._look_after_first_user, args=(stopping,), daemon=True).start()
+
+        def look() -> None:
+            if self._server.moves():
+                works()
+            self._changes.look()
+            self._look_after_certificate()
+
         try:
-            asyncio.run(self._serve(listening, stopping, works))
+            self._server.serve(listening, stopping, look)
         finally:
             self._changes.tell_rest()
 
     def wake(self) -> None:
-        """Let `serve` return."""
-        with suppress(RuntimeError):  # its loop has ended already
-            self._stop()
+        """Nothing is to be done: `serve` sees by itself that it is to return."""
 
-    async def _serve(
-        self, listening: socket.socket, stopping: threading.Event, works: Callable[[], None]
-    ) -> None:
-        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-        self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
-        looking = asyncio.create_task(self._look_after_certificate())
-        proving = asyncio.create_task(self._prove(works))
-        if not stopping.is_set():
-            await self._server.serve(listening, stopped)
-        looking.cancel()
-        proving.cancel()
-
-    async def _prove(self, works: Callable[[], None]) -> None:
-        """It works while its threads come back from what they do."""
-        while True:
-            await self._server.has_time()
-            works()
-            self._changes.look()
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    async def _look_after_certificate(self) -> None:
-        """Take up a renewed certificate, and say in time when it ends."""
-        warned_days: int | None = None
-        while certificate := self._certificate:
-            self._server.tls = certificate.renewed() or self._server.tls
-            days = certificate.days_left(self._clock())
-            self._health.show("web", "certificate_days_left", value=days)
-            if days < WARN_DAYS and days != warned_days:
-                log.warning("web.tls: the certificate is valid for %d more days; renew it", days)
-                warned_days = days
-            await asyncio.sleep(LOOK_EVERY_S)
+    def _look_after_certificate(self) -> None:
+        """Use a renewed certificate, and say in time when it ends."""
+        if not (certificate := self._certificate):
+            return
+        self._server.tls = certificate.renewed() or self._server.tls
+        days = certificate.days_left(self._clock())
+        self._health.show("web", "certificate_days_left", value=days)
+        if days < WARN_DAYS and days != self._warned_days:
+            log.warning("web.tls: the certificate is valid for %d more days; renew it", days)
+            self._warned_days = days
 
     def _look_after_first_user(self, stopping: threading.Event) -> None:
         """Print the code for it when there is no user, and see when there is one."""

@@ -1,7 +1,7 @@
 """The HTTP server: slow, silent and hostile callers keep nobody waiting."""
 
-import asyncio
 import gc
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cw_mqtt.web import http_conversation, http_server
+from cw_mqtt.web import http_server
 from cw_mqtt.web.http_server import HttpServer
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -60,15 +60,15 @@ class Running:
         )
         listening = server.listen()
         self.address = listening.getsockname()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(server, listening)))
+        self._stopping = threading.Event()
+        self._looks = queue.SimpleQueue[Callable[[], None]]()
+        arguments = listening, self._stopping, self._look
+        self._thread = threading.Thread(target=server.serve, args=arguments)
         self._thread.start()
-        assert self._ready.wait(DEADLINE_S)
 
-    async def _run(self, server: HttpServer, listening: socket.socket) -> None:
-        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        self._ready.set()
-        await server.serve(listening, self._stopped)
+    def _look(self) -> None:
+        with suppress(queue.Empty):
+            self._looks.get_nowait()()
 
     def call(self, said: bytes) -> socket.socket:
         """A caller who says this, and nothing more."""
@@ -87,19 +87,18 @@ class Running:
 
     def soon(self, do: Callable[[], None]) -> None:
         """Do something in the server's own thread."""
-        self._loop.call_soon_threadsafe(do)
+        self._looks.put(do)
 
     def end(self) -> None:
-        """Ask the server to end; in its own thread."""
-        self._stopped.set()
+        """Ask the server to end."""
+        self._stopping.set()
 
     def join(self) -> None:
         self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive()
 
     def stop(self) -> None:
-        with suppress(RuntimeError):  # it has ended already
-            self.soon(self.end)
+        self.end()
         self.join()
         self._callers.close()
 
@@ -126,7 +125,7 @@ def running(application: Application) -> Iterator[Running]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has no patience with anybody."""
     for wait in ("IDLE_S", "HEAD_WITHIN_S", "BODY_WITHIN_S", "TAKEN_WITHIN_S"):
-        monkeypatch.setattr(http_conversation, wait, 0.2)
+        monkeypatch.setattr(http_server, wait, 0.2)
 
 
 @pytest.mark.parametrize(
