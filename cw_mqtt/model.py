@@ -37,19 +37,13 @@ class Chunk:
     opened: bool = False
 
 
-class Form(StrEnum):
-    """How a sensor's firmware fills the 16 bytes; docs/packets.md has the layouts."""
-
-    V1 = "v1"  # 2014: each packet carries the end of the one before it
-    V1_1 = "v1.1"  # the same with a constant tag: each packet proves itself
-
-
 @dataclass(frozen=True, slots=True)
 class Packet:
     """A payload that decrypted to plausible values; nothing is proven about its sender yet.
 
     `timer_ms` is the sensor's milliseconds awake, `padding` plaintext bytes 10-15: under v1 a
-    sensor's next packet has this packet's `tail` there (the chain).
+    sensor's next packet has this packet's `tail` there (the chain). `format` is a name in
+    `decode.formats`.
     """
 
     power_w: int
@@ -58,7 +52,7 @@ class Packet:
     timer_ms: int
     padding: bytes
     payload: bytes
-    form: Form = Form.V1
+    format: str = "v1"
 
     @property
     def tail(self) -> bytes:

@@ -28,7 +28,7 @@ from Crypto.Cipher import AES
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cw_mqtt.decode.framing import Framer, Told
-from cw_mqtt.decode.packets import Keyring, Opened, SensorKey
+from cw_mqtt.decode.packets import Decrypted, Keyring, SensorKey
 from cw_mqtt.decode.verify import judge, tails
 from cw_mqtt.model import Chain as SensorChain
 from cw_mqtt.model import Chunk, Heard, Kept, Verdict
@@ -394,16 +394,16 @@ def decode(bursts: list[bytes]) -> Counter[Verdict]:
     chains = {key.sensor: SensorChain() for key in keys}
     kept: dict[str, Kept] = defaultdict(Kept)
 
-    def expected(opened: Opened) -> Iterable[bytes]:
+    def expected(opened: Decrypted) -> Iterable[bytes]:
         return tails((chains[sensor] for sensor in opened.sensors), kept[opened.key])
 
     framer = Framer("raw", Keyring(keys, "hall", expected).open)
     verdicts: Counter[Verdict] = Counter()
     for number, burst in enumerate(bursts):
         ts = 1.8e9 + 8.0 * number
-        for openings in framer.feed(Chunk("hall", ts, ts, burst)):
-            assert not isinstance(openings, Told)
-            for opened in openings:
+        for decryptions in framer.feed(Chunk("hall", ts, ts, burst)):
+            assert not isinstance(decryptions, Told)
+            for opened in decryptions:
                 known = {sensor: chains[sensor] for sensor in opened.sensors}
                 judgement = judge(known, kept[opened.key], Heard(opened.packet, ts))
                 chains.update(judgement.chains)

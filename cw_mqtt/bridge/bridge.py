@@ -21,9 +21,9 @@ from cw_mqtt.bridge.events import Announcer
 from cw_mqtt.bridge.judging import Batch, Judging
 from cw_mqtt.bridge.recovery import load_totals
 from cw_mqtt.bridge.silence import Hearing, report_sensor
+from cw_mqtt.config.keys import sensor_keys
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.decode.framing import Framer, Openings, Told
-from cw_mqtt.decode.keys import sensor_keys
+from cw_mqtt.decode.framing import Decryptions, Framer, Told
 from cw_mqtt.decode.packets import Keyring, fingerprint
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
@@ -136,8 +136,8 @@ class Bridge:
         dated = self._dating.dated(chunks, follow=not self._refused)
         if not self._refused:
             self._judging.begin()
-        for chunk, openings in self._cut(dated):
-            self._judging.judge(chunk, openings)
+        for chunk, decryptions in self._cut(dated):
+            self._judging.judge(chunk, decryptions)
         batch = self._judging.batch
         self._refused = False  # what no try could commit must not come back
         try:
@@ -189,7 +189,7 @@ class Bridge:
         self._totals_loaded.set()
         self._journal.ring()
 
-    def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Openings]]:
+    def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Decryptions]]:
         for chunk in chunks:
             framer = self._framers[chunk.receiver]
             for piece in framer.feed(chunk):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from cw_mqtt.bridge.events import EVENTS
 from cw_mqtt.bridge.silence import RESTARTS_TOLD, Hearing
 from cw_mqtt.config.settings import SensorSettings, Settings
-from cw_mqtt.decode.framing import Openings
-from cw_mqtt.decode.packets import Opened, SensorKey, fingerprint
+from cw_mqtt.decode.framing import Decryptions
+from cw_mqtt.decode.packets import Decrypted, SensorKey, fingerprint
 from cw_mqtt.decode.verify import Ruling, judge, tails
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.tariff import Contract
@@ -80,15 +80,15 @@ class Judging:
             count[slug] += len(kept[key].held) if key in kept else 0
         return count
 
-    def expected(self, opened: Opened) -> Iterator[bytes]:
+    def expected(self, opened: Decrypted) -> Iterator[bytes]:
         """The paddings that would continue what is known under a key."""
         chains = (self.batch.states[slug].chain for slug in opened.sensors)
         return tails(chains, self._kept_under(opened.key))
 
-    def judge(self, chunk: Chunk, openings: Openings) -> None:
+    def judge(self, chunk: Chunk, decryptions: Decryptions) -> None:
         """Judge one packet under each key that may have made it."""
-        first = openings[0]
-        payload, keys = first.packet.payload, {opened.key for opened in openings}
+        first = decryptions[0]
+        payload, keys = first.packet.payload, {opened.key for opened in decryptions}
         repeated = self._hearing.is_repeated(chunk, payload)
         if payload in self.batch.heard or self._journal.was_heard(payload):
             verdict = Verdict.DUPLICATE if repeated else Verdict.REPLAYED
@@ -96,7 +96,7 @@ class Judging:
             self._rule(Ruling(self._sender(first), again, verdict))
             return
         self.batch.heard[payload] = None
-        for opened in openings:
+        for opened in decryptions:
             elsewhere = tuple(keys - {opened.key})
             heard = Heard(opened.packet, chunk.heard_ts, elsewhere)
             ruling = self._judge_under(opened, heard)
@@ -104,7 +104,7 @@ class Judging:
                 self._note_heard(ruling, previous=ruling.sensor in opened.previous)
                 self._hearing.proven(chunk, ruling.sensor)
 
-    def _sender(self, opened: Opened) -> str:
+    def _sender(self, opened: Decrypted) -> str:
         """Whose newest packet this is, else the first sensor with its key."""
         for slug in opened.sensors:
             newest = self.batch.states[slug].chain.newest
@@ -112,7 +112,7 @@ class Judging:
                 return slug
         return opened.sensors[0]
 
-    def _judge_under(self, opened: Opened, heard: Heard) -> Ruling:
+    def _judge_under(self, opened: Decrypted, heard: Heard) -> Ruling:
         """Judge a packet by what is known under its key, and change that; the ruling on it."""
         states, kept = self.batch.states, self._kept_under(opened.key)
         chains = {slug: states[slug].chain for slug in opened.sensors}

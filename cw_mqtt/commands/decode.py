@@ -14,17 +14,11 @@ import click
 from Crypto.Cipher import AES
 
 from cw_mqtt.commands.common import AS_JSON, load
-from cw_mqtt.decode.keys import refuse_keys, sensor_keys
-from cw_mqtt.decode.packets import (
-    BATTERY_MV,
-    MAINS_V,
-    NO_PADDING,
-    V1_1_TAG,
-    SensorKey,
-    read_plain,
-)
+from cw_mqtt.config.keys import refuse_keys, sensor_keys
+from cw_mqtt.decode.formats import Format, format_of
+from cw_mqtt.decode.packets import NO_PADDING, SensorKey, read_plain
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import BLOCK_SIZE, TAIL_SIZE, Form
+from cw_mqtt.model import BLOCK_SIZE
 
 
 @click.command("decode")
@@ -62,27 +56,8 @@ PROVES = {
     None: "continues no packet given here",
     Proof.BOOT: "zeros, as in the first packet after a boot",
     Proof.CHAIN: "the end of a packet before it",
-    Proof.TAG: f"the tag {V1_1_TAG.decode()}",
+    Proof.TAG: "the tag of its format",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Bytes `start` to `end` (not included) of a decrypted packet."""
-
-    name: str
-    start: int
-    end: int
-    unit: str = ""
-
-
-FIELDS = (
-    Field("power", 0, 2, "W"),
-    Field("voltage", 2, 4, "V"),
-    Field("battery", 4, 6, "mV"),
-    Field("timer", 6, 10, "ms"),
-    Field("padding", 10, 16),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +102,7 @@ class Explained:
         shown = ", ".join(
             check.value if check.limit or check.field == "timer" else f"{check.field} {check.value}"
             for check in self.checks
-            if check.field not in ("padding", "form")
+            if check.field not in ("padding", "format")
         )
         if not self.plausible and self.proof:
             return f"{self.payload}  {self.sensor}: its key, but refused: {self.refusal()}"
@@ -147,17 +122,18 @@ def explain_plain(
     plain: bytes, payload: bytes, key: SensorKey, tails: Container[bytes] = ()
 ) -> Explained:
     """What a decrypted payload says; `tails` are the ends of packets that may be before it."""
-    form = form_of(plain)
-    proof = proof_of(plain, form, tails)
-    values = {field.name: value_of(field, plain) for field in FIELDS}
-    checks = [check_of(field, plain, key.max_power_w, proof) for field in FIELDS]
-    if key.form:
-        checks.append(Check("form", "", "", form, f"{key.form} as configured", form is key.form))
+    shown = format_of(plain)
+    values = shown.values(plain)
+    proof = _proof(shown, values["padding"], tails)
+    checks = list(_checks(plain, shown, key.max_power_w, proof))
+    if key.format:
+        expected = f"{key.format} as configured"
+        checks.append(Check("format", "", "", shown.name, expected, shown.name == key.format))
     return Explained(
         payload.hex(),
         key.sensor,
         read_plain(plain, payload, key) is not None,
-        str(form),
+        shown.name,
         values["power"],
         values["voltage"],
         values["battery"],
@@ -168,37 +144,30 @@ def explain_plain(
     )
 
 
-def form_of(plain: bytes) -> Form:
-    """The form that a decrypted block has; v1 when it has the mark of none."""
-    return Form.V1_1 if plain.endswith(V1_1_TAG) else Form.V1
-
-
-def proof_of(plain: bytes, form: Form, tails: Container[bytes]) -> Proof | None:
+def _proof(shown: Format, padding: bytes, tails: Container[bytes]) -> Proof | None:
     """What proves that a block was decrypted with its sender's key."""
-    if form is not Form.V1:
+    if shown.proves_itself:
         return Proof.TAG
-    padding = plain[-TAIL_SIZE:]
     if padding == NO_PADDING:
         return Proof.BOOT
     return Proof.CHAIN if padding in tails else None
 
 
-def check_of(field: Field, plain: bytes, max_power_w: float, proof: Proof | None) -> Check:
-    """One field with its value, what it may be, and whether it is."""
-    place = f"{field.start}-{field.end - 1}" if field.end - field.start > 1 else str(field.start)
-    raw = plain[field.start : field.end].hex()
-    if field.name == "padding":
-        return Check(field.name, place, raw, PROVES[proof], "", True if proof else None)
-    value = value_of(field, plain)
-    shown = f"{value} {field.unit}".strip()
-    limits = {"power": range(int(max_power_w) + 1), "voltage": MAINS_V, "battery": BATTERY_MV}
-    limit = limits.get(field.name)
-    if limit is None:
-        return Check(field.name, place, raw, shown, "", None)
-    said = f"{limit[0]} to {limit[-1]} {field.unit}"
-    return Check(field.name, place, raw, shown, said, value in limit)
-
-
-def value_of(field: Field, plain: bytes) -> int:
-    """The number in a field."""
-    return int.from_bytes(plain[field.start : field.end], "little")
+def _checks(
+    plain: bytes, shown: Format, max_power_w: float, proof: Proof | None
+) -> Iterator[Check]:
+    """Each field with its value, what it may be, and whether it is."""
+    start, values = 0, shown.values(plain)
+    for field in shown.fields:
+        end = start + field.size
+        place = f"{start}-{end - 1}" if field.size > 1 else str(start)
+        raw, value = plain[start:end].hex(), values[field.name]
+        limit = range(int(max_power_w) + 1) if field.name == "power" else field.limit
+        start = end
+        if field.name == "padding":
+            yield Check(field.name, place, raw, PROVES[proof], "", True if proof else None)
+        elif limit is None:
+            yield Check(field.name, place, raw, f"{value} {field.unit}".strip(), "", None)
+        else:
+            said = f"{limit[0]} to {limit[-1]} {field.unit}"
+            yield Check(field.name, place, raw, f"{value} {field.unit}", said, value in limit)

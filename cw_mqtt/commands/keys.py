@@ -31,8 +31,8 @@ def key_generate(slug: str, output: Path | None) -> None:
     """
     import secrets
 
+    from cw_mqtt.config.keys import config_line, key_header, next_steps
     from cw_mqtt.config.values import parse_slug
-    from cw_mqtt.decode.keys import config_line, key_header, next_steps
     from cw_mqtt.decode.packets import fingerprint
 
     try:
@@ -53,7 +53,7 @@ def key_generate(slug: str, output: Path | None) -> None:
 @click.pass_obj
 def key_fingerprint(config: Path | None, *, as_json: bool) -> None:
     """Show the fingerprint of each configured key, to compare it with the one in a sketch."""
-    from cw_mqtt.decode.keys import fingerprints, sensor_keys
+    from cw_mqtt.config.keys import fingerprints, sensor_keys
 
     settings, _ = load(config)
     shown = list(fingerprints(sensor_keys(settings.sensors), EXAMPLE_KEY))

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
@@ -37,6 +37,7 @@ from cw_mqtt.config.values import (
     parse_topic,
     wrong,
 )
+from cw_mqtt.decode.formats import FORMATS
 
 Host = Annotated[
     str, AfterValidator(parse_host), expected("a host name or an address, without a port")
@@ -45,6 +46,10 @@ Port = Annotated[int, Field(ge=1, le=65535), expected("a port from 1 to 65535")]
 Key = Annotated[SecretBytes, BeforeValidator(parse_key)]
 Topic = Annotated[Text, AfterValidator(parse_topic)]
 File = Annotated[Path, AfterValidator(existing_file)]
+if TYPE_CHECKING:
+    PacketFormat = str
+else:
+    PacketFormat = Literal[("auto", *sorted(FORMATS))]
 
 
 class ReceiverSettings(Section):
@@ -85,7 +90,7 @@ class SensorSettings(Section):
     name: Name
     key: Key
     previous_keys: tuple[Key, ...] = ()
-    format: Literal["auto", "v1", "v1.1"] = "auto"
+    format: PacketFormat = "auto"
     voltage_v: Annotated[
         float, Field(ge=90, le=280), expected("a number of volts from 90 to 280")
     ] = 240

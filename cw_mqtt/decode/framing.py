@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from cw_mqtt.decode.packets import Opened
+from cw_mqtt.decode.packets import Decrypted
 from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chunk
 
 LINE_START = b"CW1 "
@@ -29,8 +29,10 @@ FORGET_RAW_AFTER = 1024  # bytes without a proven block: the board behind the po
 # what a receiver sends whose radio's data line is stuck low or high
 STUCK_BLOCKS = {bytes(BLOCK_SIZE): "zeros", b"\xff" * BLOCK_SIZE: "ones"}
 
-Openings = tuple[Opened, ...]  # a payload under the key that proves it, or all it may be under
-Open = Callable[[bytes], Openings]
+Decryptions = tuple[
+    Decrypted, ...
+]  # a payload under the key that proves it, or all it may be under
+Open = Callable[[bytes], Decryptions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Framer:
         self._burst_bytes = 0
         self._reset()
 
-    def feed(self, chunk: Chunk) -> Iterator[Openings | Told]:
+    def feed(self, chunk: Chunk) -> Iterator[Decryptions | Told]:
         """Cut what a chunk completes.
 
         Lazy: each payload must be judged before the next is asked for, since whether the next
@@ -91,7 +93,7 @@ class Framer:
         if not self._starts or self._starts[-1] != len(self._buffer):
             self._starts.append(len(self._buffer))
 
-    def _cut(self, *, complete: bool) -> Iterator[Openings | Told]:
+    def _cut(self, *, complete: bool) -> Iterator[Decryptions | Told]:
         """Cut from the front until more bytes are needed; `complete`: none belong to these."""
         while self._buffer:
             if not self._is_raw and self._buffer.startswith(LINE_START):
@@ -136,10 +138,10 @@ class Framer:
         """Whether a burst that begins in a line is a packet, and the line was made up."""
         return any(self._open_at(start) for start in self._starts if 0 < start < size)
 
-    def _is_certain(self, opened: Openings) -> bool:
+    def _is_certain(self, opened: Decryptions) -> bool:
         return is_proven(opened) or 0 in self._starts
 
-    def _has_better(self, opened: Openings) -> bool:
+    def _has_better(self, opened: Decryptions) -> bool:
         """Whether a block or line that overlaps this merely plausible one is surer than it."""
         if is_proven(opened):
             return False
@@ -152,7 +154,7 @@ class Framer:
                 return True
         return False
 
-    def _open_at(self, start: int) -> Openings:
+    def _open_at(self, start: int) -> Decryptions:
         block = bytes(self._buffer[start : start + BLOCK_SIZE])
         return self._open(block) if len(block) == BLOCK_SIZE else ()
 
@@ -173,7 +175,7 @@ class Framer:
         if aligned and (not self._starts or self._starts[0] != 0):
             self._starts.appendleft(0)
 
-    def _cut_line(self, line: "Line") -> Iterator[Openings | Told]:
+    def _cut_line(self, line: "Line") -> Iterator[Decryptions | Told]:
         self._burst_cuts += 1
         self._drop(line.size, aligned=True)
         payload = payload_of(line.fields)
@@ -183,7 +185,7 @@ class Framer:
             self._count_lost(int(line.fields[1]))
             yield from self._cut_payload(payload)
 
-    def _cut_payload(self, payload: bytes) -> Iterator[Openings]:
+    def _cut_payload(self, payload: bytes) -> Iterator[Decryptions]:
         opened = self._open(payload)
         if payload in STUCK_BLOCKS:
             self.counts[STUCK_BLOCKS[payload]] += 1
@@ -206,7 +208,7 @@ class Framer:
         return start >= 0
 
 
-def is_proven(opened: Openings) -> bool:
+def is_proven(opened: Decryptions) -> bool:
     """Whether a key proves the payload."""
     return bool(opened) and opened[0].proven
 

@@ -1,42 +1,39 @@
 """Encrypted payloads -> packets with plausible values, under the keys of the configured sensors.
 
-Each payload is one AES-128 block (ECB, no IV, no MAC). docs/packets.md has the layouts.
+Each payload is one AES-128 block (ECB, no IV, no MAC); `formats` has the layouts.
 """
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.model import TAIL_SIZE, Form, Packet
+from cw_mqtt.decode.formats import FORMATS, format_of
+from cw_mqtt.model import TAIL_SIZE, Packet
 
-LAYOUT = struct.Struct("<HHHI6s")  # power W, voltage V, battery mV, timer ms, padding
-V1_1_TAG = b"CWv1.1"
 NO_PADDING = bytes(TAIL_SIZE)
-MAINS_V = range(90, 281)
-BATTERY_MV = range(1500, 6501)
+NAMES = ("power", "voltage", "battery", "timer", "padding")
 
 
 @dataclass(frozen=True, slots=True)
 class SensorKey:
     """One key under which a sensor is accepted; a sensor may have several while keys change.
 
-    `receivers` names those that may hear it, None any; `form` None is whatever it turns out.
+    `receivers` names those that may hear it, None any; `format` None is whatever it turns out.
     """
 
     sensor: str
     key: bytes
     max_power_w: float
     receivers: frozenset[str] | None = None
-    form: Form | None = None
+    format: str | None = None
     previous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A payload that a key opened; `key` is its fingerprint, `sensors` are those that share it.
+class Decrypted:
+    """A payload that a key decrypted; `key` is its fingerprint, `sensors` are those that share it.
 
     `proven` says that its padding continues something known (a sensor's trusted packet, a held
     one, the zeros of a boot) or that the packet proves itself. Noise does that once in 2^48
@@ -60,7 +57,7 @@ class Keyring:
         self,
         keys: Iterable[SensorKey],
         receiver: str,
-        expected: Callable[[Opened], Iterable[bytes]],
+        expected: Callable[[Decrypted], Iterable[bytes]],
     ) -> None:
         shared: dict[bytes, list[SensorKey]] = {}
         for key in keys:
@@ -72,27 +69,27 @@ class Keyring:
         ]
         self._expected = expected
 
-    def open(self, payload: bytes) -> tuple[Opened, ...]:
+    def open(self, payload: bytes) -> tuple[Decrypted, ...]:
         """What a payload is under the one key that proves it, or under all that may have made it.
 
         Empty when no key opens it.
         """
         plausible = []
         for place, (key, sensors, decrypt) in enumerate(self._keys):
-            opened = read_shared(decrypt(payload), payload, key, sensors)
-            if opened is None:
+            decrypted = read_shared(decrypt(payload), payload, key, sensors)
+            if decrypted is None:
                 continue
-            if self._is_proven(opened):
+            if self._is_proven(decrypted):
                 self._keys.insert(0, self._keys.pop(place))
-                return (replace(opened, proven=True),)
-            plausible.append(opened)
+                return (replace(decrypted, proven=True),)
+            plausible.append(decrypted)
         return tuple(plausible)
 
-    def _is_proven(self, opened: Opened) -> bool:
-        packet = opened.packet
+    def _is_proven(self, decrypted: Decrypted) -> bool:
+        packet = decrypted.packet
         if proves_itself(packet) or packet.padding == NO_PADDING:
             return True
-        return packet.padding in self._expected(opened)
+        return packet.padding in self._expected(decrypted)
 
 
 def fingerprint(key: bytes) -> str:
@@ -102,13 +99,13 @@ def fingerprint(key: bytes) -> str:
 
 def read_shared(
     plain: bytes, payload: bytes, key: str, sensors: Sequence[SensorKey]
-) -> Opened | None:
+) -> Decrypted | None:
     """What a decrypted block is to the sensors that share its key; None: nothing plausible."""
     read = [(each, read_plain(plain, payload, each)) for each in sensors]
     possible = [(each, packet) for each, packet in read if packet]
     if not possible:
         return None
-    return Opened(
+    return Decrypted(
         key,
         tuple(each.sensor for each, _ in possible),
         possible[0][1],
@@ -118,15 +115,18 @@ def read_shared(
 
 def read_plain(plain: bytes, payload: bytes, key: SensorKey) -> Packet | None:
     """The packet in a decrypted block; None when its values cannot be the sensor's."""
-    power_w, voltage_v, battery_mv, timer_ms, padding = LAYOUT.unpack(plain)
-    if voltage_v not in MAINS_V or battery_mv not in BATTERY_MV or power_w > key.max_power_w:
+    format = format_of(plain)  # noqa: A001 - the word of the settings
+    if key.format not in (None, format.name):
         return None
-    form = Form.V1_1 if padding == V1_1_TAG else Form.V1
-    if key.form not in (None, form):
+    values = format.values(plain)
+    if values["power"] > key.max_power_w:
         return None
-    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload, form)
+    if any(each.limit and values[each.name] not in each.limit for each in format.fields):
+        return None
+    power_w, voltage_v, battery_mv, timer_ms, padding = (values[name] for name in NAMES)
+    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload, format.name)
 
 
 def proves_itself(packet: Packet) -> bool:
-    """Whether the packet is of a form that needs no other packet to prove its sender."""
-    return packet.form is not Form.V1
+    """Whether the packet is of a format that needs no other packet to prove its sender."""
+    return FORMATS[packet.format].proves_itself

@@ -1,11 +1,11 @@
 """Packets -> verdicts: what is trusted of a sensor, and what proves it.
 
-Under form v1 the padding is a chain: each packet carries the end of the one before it, which
+Under format v1 the padding is a chain: each packet carries the end of the one before it, which
 nobody without the key can continue. A packet that continues a sensor's trusted one is verified;
 any other is held until the next continues it. Then both were sent by a holder of the key: by the
 sensor whose timer must be there by now. If it is nobody's, a new chain begins, that of a sensor
 which has restarted and is silent since, or of a stranger, who is followed like a sensor from then
-on. Form v1.1 proves itself, and is judged like two packets that continue each other. Trusted
+on. Format v1.1 proves itself, and is judged like two packets that continue each other. Trusted
 state advances on proven packets only, so no forged packet can mute a sensor.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from cw_mqtt.decode.packets import NO_PADDING, proves_itself
-from cw_mqtt.model import Chain, Form, Heard, Kept, Verdict
+from cw_mqtt.model import Chain, Heard, Kept, Verdict
 
 TIMER_RANGE_MS = 2**32
 MOST_HELD = 8
@@ -242,7 +242,7 @@ def continues(newest: Heard, before: Heard | None) -> bool:
     """Whether a packet is, provably, the next one that the sender of another sent."""
     return (
         before is not None
-        and newest.packet.form is Form.V1
+        and not proves_itself(newest.packet)
         and newest.packet.padding == before.packet.tail
     )
 

@@ -4,14 +4,14 @@ Pure: time and randomness come in as arguments.
 """
 
 import binascii
-import struct
 from collections.abc import Callable, Iterator
 from random import Random
 
 from Crypto.Cipher import AES
 
+from cw_mqtt.decode.formats import V1, V1_1
+
 BOOT_TAIL = bytes(6)
-V1_1_TAG = b"CWv1.1"
 TIMER_RANGE_MS = 2**32
 MOST_POWER_W = 0xFFFF
 PERIOD_S = 8.192  # the watchdog's, nominally
@@ -30,6 +30,7 @@ class SensorFirmware:
     in its newest packet, `awake_ms` how long it is awake for one, from and to.
     """
 
+    format = V1
     voltage_v = 240
     battery_mv = 3290
     awake_ms = AWAKE_MS
@@ -67,19 +68,22 @@ class SensorFirmware:
 
     def send(self, power_w: int, battery_mv: int, timer_ms: int) -> bytes:
         """Encrypt exactly these values, in place: the padding is what the last packet left."""
-        plain = struct.pack("<HHHI6s", power_w, self.voltage_v, battery_mv, timer_ms, self._tail)
+        plain = self.format.pack(
+            power=power_w,
+            voltage=self.voltage_v,
+            battery=battery_mv,
+            timer=timer_ms,
+            padding=self.format.tag or self._tail,
+        )
         payload = self._cipher.encrypt(plain)
         self._tail = payload[-len(self._tail) :]
         return payload
 
 
 class TaggedFirmware(SensorFirmware):
-    """Form v1.1: the padding is a constant tag, so that each packet proves itself."""
+    """Format v1.1: each packet proves itself."""
 
-    def send(self, power_w: int, battery_mv: int, timer_ms: int) -> bytes:
-        """Encrypt exactly these values, and the tag."""
-        self._tail = V1_1_TAG
-        return super().send(power_w, battery_mv, timer_ms)
+    format = V1_1
 
 
 def packets(

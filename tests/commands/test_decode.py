@@ -3,7 +3,7 @@
 import pytest
 
 from cw_mqtt.commands.decode import explain_payload
-from cw_mqtt.decode.keys import sensor_keys
+from cw_mqtt.config.keys import sensor_keys
 from tests.packets import KEY, OTHER_KEY, RECORDED, STREAMS, payloads
 from tests.settings import SENSOR, settings
 

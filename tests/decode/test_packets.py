@@ -4,8 +4,8 @@ from random import Random
 import pytest
 from Crypto.Cipher import AES
 
-from cw_mqtt.decode.packets import V1_1_TAG, Keyring, SensorKey, fingerprint
-from cw_mqtt.model import Form
+from cw_mqtt.decode.formats import V1_1
+from cw_mqtt.decode.packets import Keyring, SensorKey, fingerprint
 from tests.packets import KEY, OTHER_KEY, RECORDED, STREAMS, keyring, payloads
 
 EVERY_PACKET = [packet for stream in STREAMS for packet in RECORDED["streams"][stream]]
@@ -57,10 +57,10 @@ def many_keys(count):
 def test_all_keys_under_which_a_packet_is_plausible_are_candidates(payload):
     keys = [*many_keys(20_000), SensorKey("a", KEY, 36000)]
 
-    openings = Keyring(keys, "hall", lambda _: ()).open(payload)
+    decryptions = Keyring(keys, "hall", lambda _: ()).open(payload)
 
-    assert fingerprint(KEY) in {opened.key for opened in openings}
-    assert 1 < len(openings) < 15
+    assert fingerprint(KEY) in {opened.key for opened in decryptions}
+    assert 1 < len(decryptions) < 15
 
 
 def test_of_many_keys_the_one_that_proves_a_packet_is_the_only_candidate():
@@ -89,15 +89,15 @@ def encrypted(plain: bytes) -> bytes:
     return AES.new(KEY, AES.MODE_ECB).encrypt(plain)
 
 
-def test_a_tag_in_the_padding_makes_a_packet_of_form_v1_1_which_proves_itself():
-    payload = encrypted(struct.pack("<HHHI6s", 500, 240, 3300, 412, V1_1_TAG))
+def test_a_tag_in_the_padding_makes_a_packet_of_format_v1_1_which_proves_itself():
+    payload = encrypted(struct.pack("<HHHI6s", 500, 240, 3300, 412, V1_1.tag))
 
     (opened,) = keyring().open(payload)
 
-    assert (opened.packet.form, opened.packet.power_w, opened.proven) == (Form.V1_1, 500, True)
+    assert (opened.packet.format, opened.packet.power_w, opened.proven) == ("v1.1", 500, True)
 
 
 def test_a_sensor_of_a_configured_form_accepts_no_other():
-    ring = Keyring([SensorKey("a", KEY, 36000, form=Form.V1_1)], "hall", lambda _: ())
+    ring = Keyring([SensorKey("a", KEY, 36000, format="v1.1")], "hall", lambda _: ())
 
     assert ring.open(payloads()[0]) == ()

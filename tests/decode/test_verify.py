@@ -8,9 +8,10 @@ from Crypto.Cipher import AES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cw_mqtt.decode.packets import V1_1_TAG, SensorKey, read_plain
+from cw_mqtt.decode.formats import V1_1
+from cw_mqtt.decode.packets import SensorKey, read_plain
 from cw_mqtt.decode.verify import judge
-from cw_mqtt.model import PROVEN, Chain, Form, Heard, Kept, Packet, Verdict
+from cw_mqtt.model import PROVEN, Chain, Heard, Kept, Packet, Verdict
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, START_TS, heard
 
@@ -52,7 +53,7 @@ def later(packets, by_s):
     return [(packet, ts + by_s) for packet, ts in packets]
 
 
-def made(first_timer_ms, count, start_ts, key=KEY, seed=1, form=Form.V1):
+def made(first_timer_ms, count, start_ts, key=KEY, seed=1, form="v1"):
     """Packets of a running sensor of form v1, eight seconds and 800 ms of its timer apart."""
     sensor = SensorFirmware(key, Random(seed), timer_ms=first_timer_ms, tail=b"before")
     decrypt, known = AES.new(key, AES.MODE_ECB).decrypt, SensorKey("a", key, 36000)
@@ -272,8 +273,7 @@ def test_loss_is_the_share_of_packets_that_did_not_come():
 def as_v1_1(packets):
     """The same values, in packets that prove themselves."""
     return [
-        (replace(packet, form=Form.V1_1, padding=V1_1_TAG), heard_ts)
-        for packet, heard_ts in packets
+        (replace(packet, format="v1.1", padding=V1_1.tag), heard_ts) for packet, heard_ts in packets
     ]
 
 

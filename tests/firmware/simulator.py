@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cw_mqtt.config.keys import key_header
 from cw_mqtt.decode.framing import checked_fields
-from cw_mqtt.decode.keys import key_header
 from tests.missing import TOOLCHAIN, find, missing
 from tests.packets import KEY
 

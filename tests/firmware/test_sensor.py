@@ -6,7 +6,6 @@ import pytest
 from Crypto.Cipher import AES
 
 from cw_mqtt.decode.packets import SensorKey, read_plain
-from cw_mqtt.model import Form
 from tests.amounts import amount
 from tests.firmware.simulator import Simulation, lines, payload_of, sent
 from tests.packets import KEY
@@ -91,7 +90,7 @@ def test_form_v1_chains_each_packet_to_the_one_before_it(board):
     assert len(sent_packets) == 5
     assert sent_packets[0].padding == bytes(6)
     assert all(after.padding == before.tail for before, after in pairwise(sent_packets))
-    assert {packet.form for packet in sent_packets} == {Form.V1}
+    assert {packet.format for packet in sent_packets} == {"v1"}
 
 
 def test_the_timer_of_form_v1_stands_still_while_the_sensor_sleeps(board):
@@ -115,7 +114,7 @@ def test_the_timer_and_the_chain_of_form_v1_begin_anew_at_a_reset(board):
 def test_each_packet_of_form_v1_1_proves_itself(board):
     sent_packets = packets(board("FORMAT_V1_1.elf").run("26000 end"))
 
-    assert [(p.form, p.padding) for p in sent_packets] == [(Form.V1_1, b"CWv1.1")] * 3
+    assert [(p.format, p.padding) for p in sent_packets] == [("v1.1", b"CWv1.1")] * 3
 
 
 def test_a_packet_that_nobody_acknowledges_is_tried_16_times(board):

@@ -11,10 +11,10 @@ from statistics import median
 
 from cw_mqtt.commands.analyze.key_test import AS_SENT, KeyTest, best_reordered, check_key
 from cw_mqtt.commands.replay import replay
+from cw_mqtt.config.keys import sensor_keys
 from cw_mqtt.config.load import EXAMPLE_KEY
 from cw_mqtt.config.settings import ReceiverSettings, Settings
 from cw_mqtt.decode.framing import LINE, STUCK_BLOCKS, Framer, Told, checked_fields, payload_of
-from cw_mqtt.decode.keys import sensor_keys
 from cw_mqtt.decode.packets import Keyring, SensorKey
 from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chunk
 

@@ -19,8 +19,8 @@ from cw_mqtt.commands.analyze.report import as_text, is_healthy
 from cw_mqtt.commands.common import AS_JSON, FAILED, duration, load
 from cw_mqtt.commands.record import listening, receiver_named
 from cw_mqtt.commands.replay import receiver_of
+from cw_mqtt.config.keys import refuse_keys, sensor_keys
 from cw_mqtt.config.settings import ReceiverSettings, Settings
-from cw_mqtt.decode.keys import refuse_keys, sensor_keys
 from cw_mqtt.errors import UsageError
 from cw_mqtt.model import BLOCK_SIZE, Chunk
 from cw_mqtt.runtime.logs import set_up_logs

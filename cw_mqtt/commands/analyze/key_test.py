@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from Crypto.Cipher import AES
 
 from cw_mqtt.commands.decode import Explained, Proof, explain_plain
-from cw_mqtt.decode.packets import BATTERY_MV, MAINS_V, SensorKey, fingerprint
+from cw_mqtt.decode.formats import V1
+from cw_mqtt.decode.packets import SensorKey, fingerprint
 from cw_mqtt.model import TAIL_SIZE
 
 LIKELY_BELOW = 1e-3
@@ -137,8 +138,9 @@ def regrouped(block: bytes, size: int) -> bytes:
 
 
 def plausible_share(key: SensorKey) -> float:
-    """Which share of all random blocks passes for a packet of form v1: about 1.2e-4."""
-    values = (len(MAINS_V), len(BATTERY_MV), min(VALUES, int(key.max_power_w) + 1))
+    """Which share of all random blocks passes for a packet of format v1: about 1.2e-4."""
+    limits = [each.limit for each in V1.fields if each.limit]
+    values = (*map(len, limits), min(VALUES, int(key.max_power_w) + 1))
     return math.prod(count / VALUES for count in values)
 
 

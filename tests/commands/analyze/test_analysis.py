@@ -11,7 +11,8 @@ from cw_mqtt.commands.analyze.findings import Likelihood
 from cw_mqtt.commands.analyze.key_test import chance_of, plausible_share, regrouped
 from cw_mqtt.commands.analyze.report import as_text
 from cw_mqtt.commands.decode import Proof, explain_payload
-from cw_mqtt.decode.packets import LAYOUT, SensorKey
+from cw_mqtt.decode.formats import V1
+from cw_mqtt.decode.packets import SensorKey
 from cw_mqtt.simulate.firmware import (
     SensorFirmware,
     TaggedFirmware,
@@ -86,7 +87,7 @@ def test_packets_of_which_none_follows_another_are_lost_on_the_air():
     ("setting", "why"),
     [
         ({"max_power_w": 400}, "power is 740 W, expected 0 to 400 W"),
-        ({"format": "v1.1"}, "form is v1, expected v1.1 as configured"),
+        ({"format": "v1.1"}, "format is v1, expected v1.1 as configured"),
     ],
 )
 def test_values_that_the_settings_refuse_are_not_a_wrong_key(setting, why):
@@ -163,7 +164,7 @@ def test_a_key_whose_bytes_are_reversed_is_recognised(size):
 
 
 def test_fields_whose_bytes_are_reversed_are_recognised():
-    plain = LAYOUT.pack(500, 240, 3300, 99_000, b"before")
+    plain = V1.layout.pack(500, 240, 3300, 99_000, b"before")
     encrypt = AES.new(OWN_KEY, AES.MODE_ECB).encrypt
     fields = [regrouped(plain[:9] + bytes([n]) + plain[10:], 2) for n in range(20)]
 

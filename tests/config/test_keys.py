@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cw_mqtt.config.keys import config_line, fingerprints, key_header, refuse_keys
 from cw_mqtt.config.load import EXAMPLE_KEY
 from cw_mqtt.config.values import parse_key
-from cw_mqtt.decode.keys import config_line, fingerprints, key_header, refuse_keys
 from cw_mqtt.decode.packets import SensorKey, fingerprint
 from cw_mqtt.errors import UsageError
 from tests.command import call, press_ctrl_c, started, write_config

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.decode.packets import SensorKey, fingerprint
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import Form
 
 NUMBERS_A_LINE = 8
 
@@ -38,7 +37,7 @@ def sensor_keys(sensors: Iterable[SensorSettings]) -> list[SensorKey]:
             key.get_secret_value(),
             sensor.max_power_w,
             frozenset(sensor.receivers) if sensor.receivers else None,
-            None if sensor.format == "auto" else Form(sensor.format),
+            None if sensor.format == "auto" else sensor.format,
             previous=key is not sensor.key,
         )
         for sensor in sensors
