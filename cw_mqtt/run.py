@@ -30,10 +30,10 @@ from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.logs import set_up_logs
 from cw_mqtt.runtime.stages import Service, Stage, Stages
 from cw_mqtt.store.accounts import Accounts
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.schema import HEAD
 from cw_mqtt.store.tokens import Tokens
+from cw_mqtt.store.web_queries import WebQueries
 from cw_mqtt.store.writer import DatabaseWriter
 
 if TYPE_CHECKING:
@@ -119,12 +119,12 @@ def make_stages(
     held.callback(engine.dispose)
     bridge = Bridge(settings, journal, health, events)
     writer = DatabaseWriter(engine, settings, journal, health, bridge.load)
-    archive = Archive(engine, settings, flush=writer.flush)
+    queries = WebQueries(engine, settings, flush=writer.flush)
     keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
     services: list[Service] = []
     if settings.web:
         services.append(
-            make_web(settings.web, settings, journal, health, events, engine, archive, bridge.now)
+            make_web(settings.web, settings, journal, health, events, engine, queries, bridge.now)
         )
     actions = {"restart": restart}
     if watch:
@@ -137,7 +137,7 @@ def make_stages(
             keys,
             bridge.receive,
             health,
-            partial(bridge.hearing.of_use_s, receiver.name),
+            partial(bridge.silence.of_use_s, receiver.name),
         )
         for receiver in settings.receivers
     ]
@@ -201,7 +201,7 @@ def make_web(
     health: Health,
     events: deque[Event],
     engine: Engine,
-    archive: Archive,
+    queries: WebQueries,
     clock: Callable[[], float],
 ) -> Service:
     """The web stage; imported here, since a bridge without the web does not need it."""
@@ -212,7 +212,7 @@ def make_web(
         sensors=settings.sensors,
         journal=journal,
         health=health,
-        archive=archive,
+        queries=queries,
         is_night=Contract(settings).is_night,
         accounts=Accounts(engine),
         tokens=Tokens(engine),

@@ -27,7 +27,7 @@ import psycopg2
 from Crypto.Cipher import AES
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cw_mqtt.decode.framing import Framer, Told
+from cw_mqtt.decode.framing import Framer, StatusLine
 from cw_mqtt.decode.packets import Decrypted, Keyring, SensorKey
 from cw_mqtt.decode.verify import judge, tails
 from cw_mqtt.model import Chain as SensorChain
@@ -402,7 +402,7 @@ def decode(bursts: list[bytes]) -> Counter[Verdict]:
     for number, burst in enumerate(bursts):
         ts = 1.8e9 + 8.0 * number
         for decryptions in framer.feed(Chunk("hall", ts, ts, burst)):
-            assert not isinstance(decryptions, Told)
+            assert not isinstance(decryptions, StatusLine)
             for opened in decryptions:
                 known = {sensor: chains[sensor] for sensor in opened.sensors}
                 judgement = judge(known, kept[opened.key], Heard(opened.packet, ts))

@@ -20,9 +20,9 @@ from cw_mqtt.measure.energy import add_measure
 from cw_mqtt.model import Author, Event, Key, Range, Reading, SensorState, Verdict
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.stages import Stage
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import make_engine, transaction
 from cw_mqtt.store.rollups import ALL
+from cw_mqtt.store.web_queries import WebQueries
 from cw_mqtt.store.writer import DatabaseWriter
 from tests.settings import SENSOR, settings
 from tests.waiting import DEADLINE_S, wait_until
@@ -91,15 +91,15 @@ class Home:
 
     def stored_j(self) -> float:
         """What all measures of all sensors carry, by their sums."""
-        archive = Archive(self.engine, self.settings)
-        everything = [Range(i, Key.TIME, 0, ALL) for i, *_ in archive.sensors()]
-        sums = [archive.sums(chosen, ALL)[0] for chosen in everything]
+        queries = WebQueries(self.engine, self.settings)
+        everything = [Range(i, Key.TIME, 0, ALL) for i, *_ in queries.sensors()]
+        sums = [queries.sums(chosen, ALL)[0] for chosen in everything]
         return sum(found.day_j + found.night_j for found in sums if found)
 
     def delete(self, chosen: Range) -> int:
         """Delete measures as the API does; how many there were."""
-        archive = Archive(self.engine, self.settings, lambda: self.now_ts)
-        return max((each.measures for each in archive.delete(chosen, AUTHOR)), default=0)
+        queries = WebQueries(self.engine, self.settings, lambda: self.now_ts)
+        return max((each.measures for each in queries.delete(chosen, AUTHOR)), default=0)
 
     def corrections_kwh(self, slug: str = "main") -> float:
         """What a writer says of them once all is stored."""

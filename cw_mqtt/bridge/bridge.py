@@ -16,14 +16,14 @@ from dataclasses import replace
 from typing import Any
 
 from cw_mqtt.bridge.chunks import ChunkQueue
-from cw_mqtt.bridge.clock_guard import Dating
+from cw_mqtt.bridge.clock_guard import ClockGuard
 from cw_mqtt.bridge.events import Announcer
-from cw_mqtt.bridge.judging import Batch, Judging
+from cw_mqtt.bridge.judge import Batch, PacketJudge
 from cw_mqtt.bridge.recovery import load_totals
-from cw_mqtt.bridge.silence import Hearing, report_sensor
+from cw_mqtt.bridge.silence import SilenceWatch, report_sensor
 from cw_mqtt.config.keys import sensor_keys
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.decode.framing import Decryptions, Framer, Told
+from cw_mqtt.decode.framing import Decryptions, Framer, StatusLine
 from cw_mqtt.decode.packets import Keyring, fingerprint
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
@@ -42,7 +42,7 @@ TOTALS_WITHIN_S = 5.0
 class Bridge:
     """Takes chunks, keeps each sensor's state, commits what they change.
 
-    `events` is a bounded ring that the publisher empties. `hearing` knows who is silent.
+    `events` is a bounded ring that the publisher empties. `silence` knows who is silent.
     """
 
     name = "bridge"
@@ -65,19 +65,19 @@ class Bridge:
         self._journal = journal
         self._health = health
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
-        self.hearing = Hearing(settings, health)
+        self.silence = SilenceWatch(settings, health)
         self._chunks = ChunkQueue()
         keys = sensor_keys(settings.sensors)
-        self._judging = Judging(settings, self._contract, keys, journal, self.hearing)
+        self._packets = PacketJudge(settings, self._contract, keys, journal, self.silence)
         self._framers = {
-            r.name: Framer(r.form, Keyring(keys, r.name, self._judging.expected).open)
+            r.name: Framer(r.form, Keyring(keys, r.name, self._packets.expected).open)
             for r in settings.receivers
         }
         self._announcer = Announcer(journal, events)
         self._refused = False  # by the journal, what was judged
         self._losing = False
         self._totals_loaded = threading.Event()
-        self._dating = Dating(journal, health, self._contract.is_night, clocks or Clocks())
+        self._clock_guard = ClockGuard(journal, health, self._contract.is_night, clocks or Clocks())
         self._begin_totals()
         health.ask("sensors", answer=self._report_sensors)
         health.ask("journal", "queue", answer=lambda: len(self._chunks))
@@ -103,8 +103,8 @@ class Bridge:
             self._health.count("receivers", chunk.receiver, "chunks_lost")
 
     def now(self) -> float:
-        """The time in the terms of what was dated, see `Dating`."""
-        return self._dating.now()
+        """The time in the terms of what was dated, see `ClockGuard`."""
+        return self._clock_guard.now()
 
     def wake(self) -> None:
         """Let a waiting `serve` go on."""
@@ -124,7 +124,7 @@ class Bridge:
         while (chunks := self._chunks.take(stopping)) is not None:
             self.process(chunks)
             if not self._chunks:  # otherwise who seems silent may wait there
-                self.hearing.look(self._journal.states())
+                self.silence.look(self._journal.states())
             works()
 
     def process(self, chunks: Iterable[Chunk]) -> None:
@@ -133,12 +133,12 @@ class Bridge:
         Raises `ResourceAwayError` when the journal cannot be written; what was judged is kept,
         up to a bound, and goes with the next call.
         """
-        dated = self._dating.dated(chunks, follow=not self._refused)
+        dated = self._clock_guard.dated(chunks, follow=not self._refused)
         if not self._refused:
-            self._judging.begin()
+            self._packets.begin()
         for chunk, decryptions in self._cut(dated):
-            self._judging.judge(chunk, decryptions)
-        batch = self._judging.batch
+            self._packets.judge(chunk, decryptions)
+        batch = self._packets.batch
         self._refused = False  # what no try could commit must not come back
         try:
             self._commit(batch)
@@ -193,14 +193,14 @@ class Bridge:
         for chunk in chunks:
             framer = self._framers[chunk.receiver]
             for piece in framer.feed(chunk):
-                if isinstance(piece, Told):
+                if isinstance(piece, StatusLine):
                     text = " ".join((piece.kind, *piece.fields))
                     self._health.show("receivers", chunk.receiver, "told", value=text)
                 else:
                     yield chunk, piece
             for what, count in framer.counts.items():
                 self._health.show("receivers", chunk.receiver, what, value=count)
-            self.hearing.useless(chunk.receiver, framer.counts["undecryptable"])
+            self.silence.useless(chunk.receiver, framer.counts["undecryptable"])
 
     def _counted(self, energy: Energy, reading: Reading) -> Energy:
         """The energy after a reading that counts."""
@@ -208,7 +208,7 @@ class Bridge:
         return add_measure(energy, reading.ts, reading.power_w, tariff, self._max_gap_s)
 
     def _report_sensors(self) -> Mapping[str, Any]:
-        states, held, now_ts = self._journal.states(), self._judging.held(), self.now()
+        states, held, now_ts = self._journal.states(), self._packets.held(), self.now()
         return {slug: report_sensor(states[slug], held[slug], now_ts) for slug in self._sensors}
 
 

@@ -24,7 +24,7 @@ FOLLOWED_WITHIN_S = 60.0
 STEADY_S = 2 * 86400.0  # a clock that nobody has set for so long is taken for right
 
 
-class Dating:
+class ClockGuard:
     """Dates chunks, and follows the clock when it is set.
 
     `is_night` tells the tariff of a reading that gets another time.

@@ -24,7 +24,7 @@ SILENT = (
 )
 
 
-class Hearing:
+class SilenceWatch:
     """Follows when each sensor, and by each receiver anything of use, was heard; for one thread.
 
     Times are those of `steady_s`: a clock that is set makes nobody silent.

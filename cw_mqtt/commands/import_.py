@@ -21,11 +21,11 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import instant_of
 from cw_mqtt.measure.tariff import Contract
-from cw_mqtt.store.archive import LATEST_TS
 from cw_mqtt.store.engine import filling, transaction
 from cw_mqtt.store.history import add_missing, sensor_ids
 from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.store.rollups import lock
+from cw_mqtt.store.web_queries import LATEST_TS
 from cw_mqtt.web.endpoints import MOST_W
 
 LINES_AT_ONCE = 5000

@@ -23,9 +23,9 @@ from cw_mqtt.commands.backup import (
 from cw_mqtt.commands.common import open_database, shares_of, show_progress
 from cw_mqtt.errors import BridgeError, InUseError, UsageError
 from cw_mqtt.journal.file import hold
+from cw_mqtt.store.cursor import begin, is_known
 from cw_mqtt.store.dump import fill, is_empty, total_rows
 from cw_mqtt.store.engine import filling, place, transaction
-from cw_mqtt.store.positions import begin, is_known
 
 
 @click.command("restore")

@@ -36,7 +36,7 @@ Open = Callable[[bytes], Decryptions]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StatusLine:
     """A line in which the receiver tells of itself: kind H, S or E, or one not known yet."""
 
     kind: str
@@ -59,7 +59,7 @@ class Framer:
         self._burst_bytes = 0
         self._reset()
 
-    def feed(self, chunk: Chunk) -> Iterator[Decryptions | Told]:
+    def feed(self, chunk: Chunk) -> Iterator[Decryptions | StatusLine]:
         """Cut what a chunk completes.
 
         Lazy: each payload must be judged before the next is asked for, since whether the next
@@ -93,7 +93,7 @@ class Framer:
         if not self._starts or self._starts[-1] != len(self._buffer):
             self._starts.append(len(self._buffer))
 
-    def _cut(self, *, complete: bool) -> Iterator[Decryptions | Told]:
+    def _cut(self, *, complete: bool) -> Iterator[Decryptions | StatusLine]:
         """Cut from the front until more bytes are needed; `complete`: none belong to these."""
         while self._buffer:
             if not self._is_raw and self._buffer.startswith(LINE_START):
@@ -175,12 +175,12 @@ class Framer:
         if aligned and (not self._starts or self._starts[0] != 0):
             self._starts.appendleft(0)
 
-    def _cut_line(self, line: "Line") -> Iterator[Decryptions | Told]:
+    def _cut_line(self, line: "Line") -> Iterator[Decryptions | StatusLine]:
         self._burst_cuts += 1
         self._drop(line.size, aligned=True)
         payload = payload_of(line.fields)
         if payload is None:
-            yield Told(line.fields[0], line.fields[1:])
+            yield StatusLine(line.fields[0], line.fields[1:])
         else:
             self._count_lost(int(line.fields[1]))
             yield from self._cut_payload(payload)

@@ -12,19 +12,19 @@ from cw_mqtt.model import JOULES_PER_KWH, Energy
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class IntervalEnergy:
     """What one measure carries: joules and the measured time they belong to."""
 
     energy_j: float
     seconds: int
 
 
-NOTHING = Carried(0.0, 0)
+NOTHING = IntervalEnergy(0.0, 0)
 
 
 def carry(
     previous_ts: int, previous_power_w: float, ts: int, power_w: float, max_gap_s: float
-) -> Carried:
+) -> IntervalEnergy:
     """What a measure carries after the one before it.
 
     An interval longer than `max_gap_s` is a gap; a negative one means that the clock was set
@@ -33,7 +33,7 @@ def carry(
     seconds = ts - previous_ts
     if not 0 < seconds <= max_gap_s:
         return NOTHING
-    return Carried((max(0.0, previous_power_w) + max(0.0, power_w)) / 2 * seconds, seconds)
+    return IntervalEnergy((max(0.0, previous_power_w) + max(0.0, power_w)) / 2 * seconds, seconds)
 
 
 def add_measure(

@@ -27,8 +27,8 @@ from sqlalchemy import (
     update,
 )
 
-from cw_mqtt.store.carried import added_up, carried
 from cw_mqtt.store.engine import begin_writing, transaction
+from cw_mqtt.store.interval_energy import added_up, carried
 from cw_mqtt.store.measures import WHOLE_ROWS, whole
 from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensors
 

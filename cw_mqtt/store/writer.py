@@ -15,11 +15,11 @@ from cw_mqtt.journal.journal import Journal
 from cw_mqtt.journal.rows import Entry
 from cw_mqtt.model import JOULES_PER_KWH, SensorState
 from cw_mqtt.runtime.health import Health
+from cw_mqtt.store.cursor import Cursor, advance, load_cursor, refuse_other
 from cw_mqtt.store.deletions import forget_some
 from cw_mqtt.store.engine import place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests
 from cw_mqtt.store.opening import build_rollups, day_at, known_states, prepare_database
-from cw_mqtt.store.positions import Position, advance, refuse_other, take_up
 from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.refusals import Refusals, store_by_halves
 from cw_mqtt.store.retention import delete_oldest_day
@@ -76,13 +76,13 @@ class DatabaseWriter:
         self._load = load
         self._clock = clock
         self._requests: FlushRequests | None = None  # while the database is open
-        self._position = Position()
+        self._cursor = Cursor()
         self._refusals = Refusals(health)
         self._gone = journal.span()[0] - 1
-        self._moved = threading.Condition()  # notified when the position has, or nobody stores
+        self._moved = threading.Condition()  # notified when the cursor has, or nobody stores
         self._ids: dict[str, int] = {}
         self._copied: dict[str, SensorState] = {}
-        self._stored: Mapping[str, SensorState] = {}  # as of the position
+        self._stored: Mapping[str, SensorState] = {}  # as of the cursor
         self._today: date | None = None
         self._losing = False
         health.show("database", "kind", value=engine.dialect.name)
@@ -101,11 +101,11 @@ class DatabaseWriter:
         While the database is away nothing is waited for.
         """
         newest = self._journal.newest
-        if self._position.seq < newest:
+        if self._cursor.seq < newest:
             self.wake()
             with self._moved:
                 self._moved.wait_for(
-                    lambda: not self._requests or self._position.seq >= newest, FLUSH_WITHIN_S
+                    lambda: not self._requests or self._cursor.seq >= newest, FLUSH_WITHIN_S
                 )
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
@@ -166,11 +166,11 @@ class DatabaseWriter:
         if stopping.is_set():
             return False
         with transaction(self._engine) as connection:
-            self._position = take_up(connection, self._journal)
+            self._cursor = load_cursor(connection, self._journal)
         self._journal.note_database(here)
         ids = {slug: self._ids[slug] for slug in self._names}
         known = known_states(self._engine, ids, self._journal, self._max_gap_s)
-        self._load(known, self._position.seq)
+        self._load(known, self._cursor.seq)
         self._copied = {}
         self._write(())
         self._health.show("database", "form", value=HEAD)
@@ -179,7 +179,7 @@ class DatabaseWriter:
     def _store_batch(self) -> bool:
         """Store the oldest readings that are not stored yet; whether there were any."""
         with self._journal.lock:
-            entries = self._journal.readings_after(self._position.seq, READINGS_AT_ONCE)
+            entries = self._journal.readings_after(self._cursor.seq, READINGS_AT_ONCE)
             states = self._journal.states()
         if entries:
             self._write_what_can_be(entries)
@@ -198,10 +198,10 @@ class DatabaseWriter:
 
     def _refuse(self, entry: Entry, error: DBAPIError) -> None:
         self._refusals.note(entry, error)
-        self._write((), self._position.after([entry]))
+        self._write((), self._cursor.after([entry]))
 
-    def _write(self, entries: Sequence[Entry], position: Position | None = None) -> None:
-        """Readings, the position and the states that changed: all or none."""
+    def _write(self, entries: Sequence[Entry], cursor: Cursor | None = None) -> None:
+        """Readings, the cursor and the states that changed: all or none."""
         ids = self._ids_of({entry.reading.sensor for entry in entries})
         states = {
             slug: state
@@ -209,16 +209,16 @@ class DatabaseWriter:
             # until loaded, a state knows less than the database does
             if state.energy.loaded and state is not self._copied.get(slug)
         }
-        position = position or self._position.after(entries)
+        cursor = cursor or self._cursor.after(entries)
         with transaction(self._engine) as connection:
-            advance(connection, self._journal.id, self._position, position)
+            advance(connection, self._journal.id, self._cursor, cursor)
             add_entries(connection, entries, ids, self._max_gap_s)
             copy_states(connection, states.values())
         with self._moved:
-            self._position = position
+            self._cursor = cursor
             self._moved.notify_all()
         self._copied |= states
-        self._health.show("database", "position", value=position.seq)
+        self._health.show("database", "position", value=cursor.seq)
 
     def _ids_of(self, slugs: set[str]) -> Ids:
         """The sensors' ids; a slug that has left the settings keeps its row, or gets one."""
@@ -230,7 +230,7 @@ class DatabaseWriter:
         return self._ids
 
     def _forget_stored(self) -> None:
-        lost = self._journal.stored(self._position.seq)
+        lost = self._journal.stored(self._cursor.seq)
         if lost and not self._losing:
             log.error("the journal is full: the oldest readings go, and never reached the database")
         self._losing = lost > 0
@@ -241,7 +241,7 @@ class DatabaseWriter:
 
         Health asks, which must not wait for the journal: its disk may hang.
         """
-        return max(0, self._journal.newest - max(self._position.seq, self._gone))
+        return max(0, self._journal.newest - max(self._cursor.seq, self._gone))
 
     def _look(self) -> None:
         """See what others have changed; notice a database that went away while no reading came."""

@@ -6,21 +6,22 @@ from itertools import chain, islice
 from typing import Any, Protocol
 
 from cw_mqtt.model import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
-from cw_mqtt.web import shapes
+from cw_mqtt.web import schemas as schemas
 from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.endpoints import Endpoint, Kind, RefusedError
-from cw_mqtt.web.shapes import Schema
+from cw_mqtt.web.schemas import Schema
 
 MICROSECONDS = 1_000_000
 MICROSECOND = Decimal("1e-6")
 MOST_LISTED = 100_000
+INSERT = "/api/<sensor>/insert"
 FEW = 2000
 MOST_GROUPS = 10_000
 
 Answer = dict[str, Any] | list[Any] | Iterator[Any] | float | bool | None
 
 
-class Archive(Protocol):
+class WebQueries(Protocol):
     """The database, as the API needs it; each raises `ResourceAwayError` while it is away."""
 
     def sensors(self) -> list[tuple[int, str, str, int]]:
@@ -59,12 +60,12 @@ class Api:
 
     def __init__(
         self,
-        archive: Archive,
+        queries: WebQueries,
         changes: Changes,
         max_returned_values: int,
         clock: Callable[[], float],
     ) -> None:
-        self._archive = archive
+        self._queries = queries
         self._changes = changes
         self._max_returned_values = max_returned_values
         self._clock = clock
@@ -75,31 +76,34 @@ class Api:
         id_range, time_range = "by_id/<id1>/<id2>", "by_time/<time1>/<time2>"
         kinds: dict[Kind, dict[str, tuple[Callable[..., Answer], Schema]]] = {
             Kind.SETTING: {
-                "/api/sensors": (self.sensors, shapes.SENSORS),
-                "/api/sensors/<sensor>": (self.sensor, shapes.SENSOR),
-                "/api/types": (self.types, shapes.TYPES),
-                "/api/time": (self.time, shapes.NUMBER),
-                "/api/energy_providers": (self.providers, shapes.PROVIDERS),
-                "/api/energy_providers/<provider>": (self.provider, shapes.PROVIDER),
+                "/api/sensors": (self.sensors, schemas.SENSORS),
+                "/api/sensors/<sensor>": (self.sensor, schemas.SENSOR),
+                "/api/types": (self.types, schemas.TYPES),
+                "/api/time": (self.time, schemas.NUMBER),
+                "/api/energy_providers": (self.providers, schemas.PROVIDERS),
+                "/api/energy_providers/<provider>": (self.provider, schemas.PROVIDER),
                 "/api/<provider>/watt_to_euros/<tariff>/<consumption>": (
                     self.watt_to_euros,
-                    shapes.EUROS,
+                    schemas.EUROS,
                 ),
             },
             Kind.READING: {
-                f"{get}/watts/by_id/<id1>": (self.measure_by_id, shapes.MEASURE),
-                f"{get}/<unit>/{id_range}": (self.by_id, shapes.MEASURES_OR_SUM),
-                f"{get}/<unit>/{id_range}/<step>": (self.groups_by_id, shapes.GROUPS),
-                f"{get}/watts/by_time/<time1>": (self.measure_by_time, shapes.MEASURE),
-                f"{get}/<unit>/{time_range}": (self.by_time, shapes.MEASURES_OR_SUM),
-                f"{get}/<unit>/{time_range}/<step_s>": (self.groups_by_time, shapes.GROUPS),
+                f"{get}/watts/by_id/<id1>": (self.measure_by_id, schemas.MEASURE),
+                f"{get}/<unit>/{id_range}": (self.by_id, schemas.MEASURES_OR_SUM),
+                f"{get}/<unit>/{id_range}/<step>": (self.groups_by_id, schemas.GROUPS),
+                f"{get}/watts/by_time/<time1>": (self.measure_by_time, schemas.MEASURE),
+                f"{get}/<unit>/{time_range}": (self.by_time, schemas.MEASURES_OR_SUM),
+                f"{get}/<unit>/{time_range}/<step_s>": (self.groups_by_time, schemas.GROUPS),
             },
             Kind.CHANGE: {
-                f"{delete}/by_id/<id1>": (self.delete_measure_by_id, shapes.COUNT),
-                f"{delete}/{id_range}": (self.delete_by_id, shapes.COUNT),
-                f"{delete}/by_time/<time1>": (self.delete_measure_by_time, shapes.COUNT),
-                f"{delete}/{time_range}": (self.delete_by_time, shapes.COUNT),
-                "/api/<sensor>/insert/<value>/<timestamp>/<night_rate>": (self.insert, shapes.DONE),
+                f"{delete}/by_id/<id1>": (self.delete_measure_by_id, schemas.COUNT),
+                f"{delete}/{id_range}": (self.delete_by_id, schemas.COUNT),
+                f"{delete}/by_time/<time1>": (self.delete_measure_by_time, schemas.COUNT),
+                f"{delete}/{time_range}": (self.delete_by_time, schemas.COUNT),
+                "/api/<sensor>/insert/<value>/<timestamp>/<night_rate>": (
+                    self.insert,
+                    schemas.DONE,
+                ),
             },
         }
         return tuple(
@@ -118,7 +122,7 @@ class Api:
 
     def types(self) -> Answer:
         """The types of measures; null when there are none."""
-        return [{"id": type_id, "name": name} for type_id, name in self._archive.types()] or None
+        return [{"id": type_id, "name": name} for type_id, name in self._queries.types()] or None
 
     def time(self) -> Answer:
         """The time of this computer, in seconds since 1970 UTC."""
@@ -126,7 +130,7 @@ class Api:
 
     def providers(self) -> Answer:
         """All contracts; null when there are none."""
-        return [provider_row(provider) for provider in self._archive.providers()] or None
+        return [provider_row(provider) for provider in self._queries.providers()] or None
 
     def provider(self, provider: int | None) -> Answer:
         """One contract; null when no contract has this number."""
@@ -154,7 +158,7 @@ class Api:
         self._refuse_many_ids(chosen)
         if unit != "watts":
             return self._total(unit, chosen)
-        found = self._archive.measures(chosen, chosen.last - chosen.first)
+        found = self._queries.measures(chosen, chosen.last - chosen.first)
         return [measure_row(measure) for measure in found] or None
 
     def by_time(self, sensor: int, unit: str, time1: Decimal, time2: Decimal) -> Answer:
@@ -162,10 +166,10 @@ class Api:
         chosen = range_of_time(sensor, time1, time2)
         if unit != "watts":
             return self._total(unit, chosen)
-        found = self._archive.stream(chosen)
+        found = self._queries.stream(chosen)
         few = min(FEW, MOST_LISTED + 1)
         first = list(islice(found, few))  # which most lists are, so that they need not be counted
-        if len(first) == few and self._archive.count(chosen, MOST_LISTED + 1) > MOST_LISTED:
+        if len(first) == few and self._queries.count(chosen, MOST_LISTED + 1) > MOST_LISTED:
             raise RefusedError(403, f"time1 and time2: more than {MOST_LISTED} measures between")
         return map(measure_row, chain(first, found)) if first else None
 
@@ -203,7 +207,7 @@ class Api:
         self, sensor: int, value: float, timestamp: int, night_rate: int, by: Author
     ) -> Answer:
         """Adds a measure; false for no such sensor, after the year 9999, or before what is kept."""
-        is_added = self._archive.insert(sensor, timestamp, value, night=night_rate != 0)
+        is_added = self._queries.insert(sensor, timestamp, value, night=night_rate != 0)
         if is_added:
             self._changes.inserted(by, sensor, timestamp)
         return is_added
@@ -211,7 +215,7 @@ class Api:
     def _delete(self, chosen: Range, by: Author) -> int | None:
         deleted: Deletion | None = None
         try:
-            for so_far in self._archive.delete(chosen, by):
+            for so_far in self._queries.delete(chosen, by):
                 deleted = so_far
         finally:  # what is deleted is told, also when the database goes away before the rest is
             if deleted:
@@ -220,11 +224,11 @@ class Api:
 
     def _sensors(self) -> list[dict[str, Any]]:
         names = ("id", "name", "type", "type_id")
-        return [dict(zip(names, row, strict=True)) for row in self._archive.sensors()]
+        return [dict(zip(names, row, strict=True)) for row in self._queries.sensors()]
 
     def _provider(self, number: int | None) -> Provider | None:
         """The contract of this number, or for None the current one."""
-        for provider in self._archive.providers():
+        for provider in self._queries.providers():
             if provider.id == number or (number is None and provider.current):
                 return provider
         return None
@@ -235,20 +239,20 @@ class Api:
             raise RefusedError(403, f"id1 and id2: at most {most} apart (web.max_returned_values)")
 
     def _one(self, chosen: Range) -> Answer:
-        found = self._archive.measures(chosen, 1)
+        found = self._queries.measures(chosen, 1)
         return measure_row(found[0]) if found else None
 
     def _total(self, unit: str, chosen: Range) -> Answer:
         if chosen.first == chosen.last:
             return None
-        return self._told(unit, self._archive.sums(chosen, chosen.last - chosen.first))[0]
+        return self._told(unit, self._queries.sums(chosen, chosen.last - chosen.first))[0]
 
     def _groups(self, unit: str, chosen: Range, step: int, bounds: str) -> list[Answer]:
         if chosen.first == chosen.last:
             raise RefusedError(400, f"{bounds}: expected the second above the first")
         if chosen.last - chosen.first > MOST_GROUPS * step:
             raise RefusedError(403, f"step: more than {MOST_GROUPS} groups; expected a longer one")
-        return self._told(unit, self._archive.sums(chosen, step))
+        return self._told(unit, self._queries.sums(chosen, step))
 
     def _told(self, unit: str, sums: Iterable[EnergySum | None]) -> list[Answer]:
         """Sums in the unit that was asked for; a cost without a current contract is null."""

@@ -10,7 +10,7 @@ from math import inf, isfinite
 
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.model import Author
-from cw_mqtt.web.shapes import Schema
+from cw_mqtt.web.schemas import Schema
 
 Value = int | float | Decimal | str | None
 

@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl, quote
 import cherrypy
 
 from cw_mqtt.errors import UsageError
+from cw_mqtt.web.access import Access, NotLetInError, base_path
 from cw_mqtt.web.auth import TooManyGuessesError
 from cw_mqtt.web.endpoints import RefusedError
 from cw_mqtt.web.first_user import FirstUser
-from cw_mqtt.web.gate import Gate, NotLetInError, base_path
 from cw_mqtt.web.status import TEMPLATES
 
 PATH = "/login"
@@ -23,15 +23,15 @@ WRONG_CODE = "The code is wrong, or there is a user by now."
 class LoginPage:
     """Begins and ends sessions; makes the first user with the code that the bridge printed."""
 
-    def __init__(self, gate: Gate, first_user: FirstUser) -> None:
-        self._gate = gate
+    def __init__(self, access: Access, first_user: FirstUser) -> None:
+        self._access = access
         self._first_user = first_user
 
     def html(self) -> str:
         """The form; who is logged in already goes on."""
         target = local(dict(parse_qsl(cherrypy.request.query_string)).get("next", ""))
         with suppress(RefusedError):
-            if self._gate.session():
+            if self._access.session():
                 return see(target)
         return self._form(target)
 
@@ -43,11 +43,11 @@ class LoginPage:
         try:
             if "code" in fields:
                 code = fields["code"]
-                owner = self._first_user.make(code, login, password, self._gate.address())
+                owner = self._first_user.make(code, login, password, self._access.address())
             else:
-                owner = self._gate.log_in(login, password)
+                owner = self._access.log_in(login, password)
             if owner:
-                self._gate.begin_session(owner)
+                self._access.begin_session(owner)
                 return see(target)
         except NotLetInError as error:
             problem = str(error)
@@ -61,7 +61,7 @@ class LoginPage:
 
     def log_out(self, _fields: Mapping[str, str]) -> str:
         """End the session."""
-        self._gate.end_session()
+        self._access.end_session()
         return see(PATH)
 
     def _form(self, target: str, login: str = "", problem: str = "") -> str:

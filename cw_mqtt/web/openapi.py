@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cw_mqtt.web.access import COOKIE, SCRIPT_HEADER
 from cw_mqtt.web.endpoints import NAME, PARAMETERS, Endpoint, Kind
-from cw_mqtt.web.gate import COOKIE, SCRIPT_HEADER
-from cw_mqtt.web.shapes import COMPONENTS, TEXT, Schema, ref
+from cw_mqtt.web.schemas import COMPONENTS, TEXT, Schema, ref
 
 API_VERSION = "1"  # of what the document says, not of the program
 LOGIN_FORM = {"type": "object", "properties": {"login": TEXT, "password": TEXT}}

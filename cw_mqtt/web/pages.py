@@ -12,19 +12,19 @@ import cherrypy
 from cw_mqtt.bounds import is_unwanted
 from cw_mqtt.errors import BusyError, ResourceAwayError
 from cw_mqtt.model import Author
-from cw_mqtt.web.auth import TooManyGuessesError
-from cw_mqtt.web.credentials import form_fields
-from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
-from cw_mqtt.web.gate import (
+from cw_mqtt.web.access import (
     BASE,
     RAW_COOKIE,
     SCRIPT_HEADER,
+    Access,
     Caller,
-    Gate,
     NotLetInError,
     refuse_change,
     refuse_other_sites,
 )
+from cw_mqtt.web.auth import TooManyGuessesError
+from cw_mqtt.web.credentials import form_fields
+from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
 from cw_mqtt.web.login import login_address, see
 from cw_mqtt.web.status import TEMPLATES
 
@@ -77,13 +77,13 @@ class Pages:
         pages: Mapping[str, Page],
         forms: Mapping[str, Callable[[Mapping[str, str]], str]],
         endpoints: Sequence[Endpoint],
-        gate: Gate,
+        access: Access,
         rate: Callable[[], str],
     ) -> None:
         self._pages = pages
         self._forms = forms
         self._endpoints = endpoints
-        self._gate = gate
+        self._access = access
         self._rate = rate
 
     def __call__(self, path: str) -> None:
@@ -112,7 +112,7 @@ class Pages:
         return offers
 
     def _page(self, page: Page) -> bytes:
-        caller = self._gate.require({}) if page.needs_login else None
+        caller = self._access.require({}) if page.needs_login else None
         return answered(page.content_type, page.body(caller), page.cache_s)
 
     def _form(self, form: Callable[[Mapping[str, str]], str]) -> bytes:
@@ -121,10 +121,10 @@ class Pages:
 
     def _call(self, call: Call) -> Body:
         method, is_change = cherrypy.request.method, call.endpoint.kind is Kind.CHANGE
-        caller = self._gate.require(posted_fields() if method == "POST" else {})
+        caller = self._access.require(posted_fields() if method == "POST" else {})
         if is_change:
             refuse_change(caller)
-        by = Author(caller.name, self._gate.address())
+        by = Author(caller.name, self._access.address())
         rate = {} if call.endpoint.kind is Kind.SETTING else {"rate": self._rate()}
         asked = is_unwanted.set(cherrypy.request.wsgi_environ["cw_mqtt.is_gone"])
         try:
@@ -155,7 +155,7 @@ def with_our_errors(answer: Callable[[], Body]) -> Body:
     try:
         return answer()
     except NotLetInError as error:
-        return stopped_at_the_gate(error)
+        return not_let_in(error)
     except TooManyGuessesError as error:
         raise TryLaterError(429, str(error), error.pause_s) from error
     except RefusedError as error:
@@ -165,7 +165,7 @@ def with_our_errors(answer: Callable[[], Body]) -> Body:
         raise TryLaterError(503, str(error)) from error
 
 
-def stopped_at_the_gate(error: NotLetInError) -> bytes:
+def not_let_in(error: NotLetInError) -> bytes:
     """Send people to the login page, and tell programs what is wrong."""
     request, headers = cherrypy.request, cherrypy.request.headers
     if request.method == "POST":

@@ -21,12 +21,12 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.web.api import Api, Archive
+from cw_mqtt.web.access import Access, is_local
+from cw_mqtt.web.api import Api, WebQueries
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.certificate import WARN_DAYS, Certificate
 from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.first_user import FirstUser
-from cw_mqtt.web.gate import Gate, is_local
 from cw_mqtt.web.http_server import HttpServer
 from cw_mqtt.web.login import LoginPage
 from cw_mqtt.web.openapi import document
@@ -52,7 +52,7 @@ DAY_S = 86400
 class WebServer:
     """Serves the status page, the API and `/health` (a `stages.Service`).
 
-    `archive`, `accounts` and `tokens` ask the database and raise `ResourceAwayError` when it is
+    `queries`, `accounts` and `tokens` ask the database and raise `ResourceAwayError` when it is
     away. `is_night` says whether a second is in the night tariff.
     `base_topic` is the MQTT one, None when nothing is published. `tell` takes what happens.
     """
@@ -68,7 +68,7 @@ class WebServer:
         sensors: Sequence[SensorSettings],
         journal: Journal,
         health: Health,
-        archive: Archive,
+        queries: WebQueries,
         is_night: Callable[[int], bool],
         accounts: Accounts,
         tokens: Tokens,
@@ -78,7 +78,7 @@ class WebServer:
     ) -> None:
         status = StatusPage(sensors, journal, health, base_topic, clock)
         self._changes = Changes(tell, clock)
-        api = Api(archive, self._changes, settings.max_returned_values, clock)
+        api = Api(queries, self._changes, settings.max_returned_values, clock)
         logins = Logins(accounts, count=lambda what: health.count("web", what))
         proxies = Proxies(settings.trusted_proxies, settings.base_path)
 
@@ -86,15 +86,15 @@ class WebServer:
             stage = health.stages().get("database")
             return stage is not None and stage.state == "waiting" and stage.faults > 0
 
-        gate = Gate(logins, accounts, tokens, proxies, lambda: journal.installation, is_away)
+        access = Access(logins, accounts, tokens, proxies, lambda: journal.installation, is_away)
         self._first_user = FirstUser(accounts)
-        login = LoginPage(gate, self._first_user)
+        login = LoginPage(access, self._first_user)
         offered = table(status, health, login, api)
         pages = Pages(
             offered,
             {"/login": login.log_in, "/logout": login.log_out},
             api.endpoints(),
-            gate,
+            access,
             lambda: "night" if is_night(int(clock())) else "day",
         )
         self._settings = settings

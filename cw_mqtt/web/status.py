@@ -11,7 +11,7 @@ from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import SensorState, iso_utc, timeout_s
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.web.gate import base_path
+from cw_mqtt.web.access import base_path
 
 FOLDER = Path(__file__).parent
 KEPT_BY_BROWSERS = ("status.css", "status.js")

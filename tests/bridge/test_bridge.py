@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from cw_mqtt.bridge import bridge, judging
+from cw_mqtt.bridge import bridge
+from cw_mqtt.bridge import judge as judging
 from cw_mqtt.bridge.bridge import Bridge
 from cw_mqtt.bridge.recovery import lift_total
 from cw_mqtt.decode.verify import judge
@@ -540,7 +541,7 @@ def test_nobody_seems_silent_whose_packets_wait(start):
     running = start().loaded()
     stopping = threading.Event()
     looked = []
-    running.bridge.hearing.look = lambda states: looked.append(states["main"].verdicts)
+    running.bridge.silence.look = lambda states: looked.append(states["main"].verdicts)
 
     for chunk in chunks():
         running.bridge.receive(chunk)

@@ -1,4 +1,4 @@
-from cw_mqtt.bridge.silence import FEW_FRAMES, LATE_S, Hearing
+from cw_mqtt.bridge.silence import FEW_FRAMES, LATE_S, SilenceWatch
 from cw_mqtt.model import Chunk, SensorState
 from cw_mqtt.runtime.health import Health
 from tests.settings import settings
@@ -15,14 +15,14 @@ class Home:
         self.health = Health()
         receivers = [{"name": name, "port": "simulated:"} for name in ("hall", "cellar")]
         made = settings(folder, receivers=receivers)
-        self.hearing = Hearing(made, self.health, lambda: self.now_s)
+        self.silence = SilenceWatch(made, self.health, lambda: self.now_s)
 
     def chunk(self, receiver="hall"):
         return Chunk(receiver, self.now_s, self.now_s, PAYLOAD, False)
 
     def later(self, seconds):
         self.now_s += seconds
-        self.hearing.look({"main": SensorState("main", seen_ts=1_795_300_000.0)})
+        self.silence.look({"main": SensorState("main", seen_ts=1_795_300_000.0)})
 
     def state(self, name):
         stage = self.health.stages().get(name)
@@ -41,7 +41,7 @@ def test_a_silent_sensor_is_named_once_and_once_when_it_is_back(tmp_path, caplog
     assert state == "waiting"
     assert "more than 49 s, last heard at 2026-11-21T22:26:40Z: see its battery" in reason
     for _ in range(10):
-        home.hearing.proven(home.chunk(), "main")
+        home.silence.proven(home.chunk(), "main")
         home.later(8)
     assert home.state("sensor main") == ("working", None)
     said = [record.getMessage() for record in caplog.records]
@@ -51,7 +51,7 @@ def test_a_silent_sensor_is_named_once_and_once_when_it_is_back(tmp_path, caplog
 
 def test_a_receiver_that_hears_only_what_no_key_opens_is_told(tmp_path, caplog):
     home = Home(tmp_path)
-    home.hearing.useless("hall", FEW_FRAMES)
+    home.silence.useless("hall", FEW_FRAMES)
 
     home.later(LATE_S + 1)
 
@@ -65,8 +65,8 @@ def test_a_neighbours_frames_are_no_trouble_while_ours_are_heard(tmp_path):
     home = Home(tmp_path)
 
     for count in range(100):
-        home.hearing.useless("hall", count)
-        home.hearing.proven(home.chunk(), "main")
+        home.silence.useless("hall", count)
+        home.silence.proven(home.chunk(), "main")
         home.later(8)
 
     assert home.health.stages() == {}
@@ -75,9 +75,9 @@ def test_a_neighbours_frames_are_no_trouble_while_ours_are_heard(tmp_path):
 def test_what_another_receiver_hears_seconds_later_is_no_replay(tmp_path):
     home = Home(tmp_path)
 
-    assert not home.hearing.is_repeated(home.chunk("hall"), PAYLOAD)
+    assert not home.silence.is_repeated(home.chunk("hall"), PAYLOAD)
     home.now_s += LATE_S
-    assert home.hearing.is_repeated(home.chunk("cellar"), PAYLOAD)
-    assert not home.hearing.is_repeated(home.chunk("hall"), PAYLOAD)
+    assert home.silence.is_repeated(home.chunk("cellar"), PAYLOAD)
+    assert not home.silence.is_repeated(home.chunk("hall"), PAYLOAD)
     home.now_s += 1
-    assert not home.hearing.is_repeated(home.chunk("cellar"), PAYLOAD)
+    assert not home.silence.is_repeated(home.chunk("cellar"), PAYLOAD)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cw_mqtt.decode.framing import Framer, Told
+from cw_mqtt.decode.framing import Framer, StatusLine
 from cw_mqtt.model import Chunk
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, OTHER_KEY, chunk, keyring, payloads
@@ -25,7 +25,7 @@ class Ear:
         """The payloads and lines that come of some chunks."""
         found = []
         for piece in (piece for each in chunks for piece in self.framer.feed(each)):
-            if isinstance(piece, Told):
+            if isinstance(piece, StatusLine):
                 found.append(piece)
             else:
                 found.append(piece[0].packet.payload)
@@ -148,7 +148,7 @@ def test_lines_are_recognised_and_read_whatever_the_reads_were(size):
 
     found = Ear().hear(*(chunk(content) for content in reads))
 
-    assert found == [Told("H", ("1", "ok")), *payloads()[:9]]
+    assert found == [StatusLine("H", ("1", "ok")), *payloads()[:9]]
 
 
 def test_a_damaged_line_is_counted_and_the_next_one_read():
@@ -173,7 +173,7 @@ def test_text_between_lines_is_no_packet():
     found = ear.hear(chunk(line(b"CW1 H 1 ok") + b"debug: C CW CW1\r\n" * 9 + b"CW"))
     found += ear.hear(chunk(payload_line(0, payloads()[0])[2:], 0.01))
 
-    assert found == [Told("H", ("1", "ok")), payloads()[0]]
+    assert found == [StatusLine("H", ("1", "ok")), payloads()[0]]
 
 
 def test_a_board_of_the_other_form_behind_the_same_connection_is_recognised():
@@ -208,7 +208,7 @@ def test_lines_that_a_raw_receiver_hears_on_the_air_cost_no_packet(shot, number)
 
     found = Ear().hear(*heard[:number], *shots, *heard[number:])
 
-    assert [each for each in found if not isinstance(each, Told)] == sent
+    assert [each for each in found if not isinstance(each, StatusLine)] == sent
 
 
 @pytest.mark.parametrize("split", [1, 5, 16])
@@ -227,7 +227,7 @@ def test_no_line_is_read_once_a_raw_packet_was_proven():
     ear.hear(*bursts(payloads()[:2]))
 
     assert ear.hear(chunk(FORGED, 12.0), chunk(b"", 13.0)) == []
-    assert ear.hear(chunk(FORGED, 14.0, opened=True)) == [Told("Z", ())]
+    assert ear.hear(chunk(FORGED, 14.0, opened=True)) == [StatusLine("Z", ())]
 
 
 def test_the_raw_form_can_be_demanded():
@@ -244,4 +244,4 @@ def test_the_line_form_can_be_demanded():
 )
 def test_a_line_of_an_unknown_form_is_told_and_no_packet(body):
     kind, *fields = body.decode().split()[1:]
-    assert Ear().hear(chunk(line(body))) == [Told(kind, tuple(fields))]
+    assert Ear().hear(chunk(line(body))) == [StatusLine(kind, tuple(fields))]

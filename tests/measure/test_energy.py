@@ -2,7 +2,7 @@ import pytest
 
 from cw_mqtt.config.contract import TariffSettings
 from cw_mqtt.measure.energy import (
-    Carried,
+    IntervalEnergy,
     add_measure,
     carry,
     never_less,
@@ -24,11 +24,11 @@ def add_all(energy, measures):
 @pytest.mark.parametrize(
     ("ts", "carried"),
     [
-        (108, Carried(1200.0, 8)),
-        (400, Carried(45000.0, 300)),
-        (401, Carried(0.0, 0)),  # longer than the longest gap
-        (100, Carried(0.0, 0)),  # the same second
-        (99, Carried(0.0, 0)),  # the clock was set back
+        (108, IntervalEnergy(1200.0, 8)),
+        (400, IntervalEnergy(45000.0, 300)),
+        (401, IntervalEnergy(0.0, 0)),  # longer than the longest gap
+        (100, IntervalEnergy(0.0, 0)),  # the same second
+        (99, IntervalEnergy(0.0, 0)),  # the clock was set back
     ],
 )
 def test_a_measure_carries_the_interval_that_ends_at_it(ts, carried):
@@ -39,7 +39,7 @@ def test_a_measure_carries_the_interval_that_ends_at_it(ts, carried):
 def test_a_negative_power_counts_as_nothing(powers_w, energy_j):
     before_w, power_w = powers_w
 
-    assert carry(100, before_w, 108, power_w, max_gap_s=300) == Carried(energy_j, 8)
+    assert carry(100, before_w, 108, power_w, max_gap_s=300) == IntervalEnergy(energy_j, 8)
 
 
 def test_an_hour_at_a_kilowatt_is_a_kilowatt_hour():

@@ -11,7 +11,7 @@ from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.simulate.air import Habits, Signal, broadcast, lossy
 from cw_mqtt.simulate.firmware import SensorFirmware
 from cw_mqtt.simulate.household import plausible_power_w
-from cw_mqtt.store.archive import Archive
+from cw_mqtt.store.web_queries import WebQueries
 from tests.packets import KEY, START_TS
 from tests.simulation.house import Listener
 from tests.waiting import DEADLINE_S, wait_until
@@ -63,7 +63,7 @@ def simulate(folder: Path, days: float, loss: float) -> Result:
         wait_until(lambda: unstored(listener) == 0, progress=lambda: unstored(listener))
     stage.ask_to_stop()
     assert stage.join(DEADLINE_S)
-    (whole,) = Archive(listener.engine, listener.settings).sums(
+    (whole,) = WebQueries(listener.engine, listener.settings).sums(
         Range(1, Key.TIME, 0, 10**16), 10**16
     )
     published_kwh = listener.state().energy.total_kwh

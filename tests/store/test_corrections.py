@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from cw_mqtt.model import JOULES_PER_KWH, Key, Range
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.ranges import MICROSECONDS
+from cw_mqtt.store.web_queries import WebQueries
 from tests.home import START_TS, Home, reading
 
 MINUTE_S = 60
@@ -26,8 +26,8 @@ def assert_computed(home: Home, mj: float) -> None:
     assert kwh == pytest.approx(mj * 1e6 / JOULES_PER_KWH, abs=0.0006)
 
 
-def archive(home: Home) -> Archive:
-    return Archive(home.engine, home.settings)
+def archive(home: Home) -> WebQueries:
+    return WebQueries(home.engine, home.settings)
 
 
 def test_there_are_none_when_nothing_was_edited(home: Home) -> None:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, text
 from cw_mqtt.errors import BusyError, UsageError
 from cw_mqtt.model import Deletion, Era, Key, Range
 from cw_mqtt.store import deletions
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.deletions import KEPT_S, all_deletions, forget_some, undelete_in_steps
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.sequences import repair_sequences
+from cw_mqtt.store.web_queries import WebQueries
 from tests.home import AUTHOR, MAX_GAP_S, START_TS, Home, reading
 from tests.store.test_rollups import assert_right
 
@@ -43,7 +43,7 @@ def rows(home: Home) -> list[tuple[Any, ...]]:
 
 def all_sums(home: Home) -> list[Any]:
     chosen = Range(1, Key.TIME, (START_TS - 900) * US, (START_TS + 9000) * US)
-    return Archive(home.engine, home.settings).sums(chosen, 900 * US)
+    return WebQueries(home.engine, home.settings).sums(chosen, 900 * US)
 
 
 def undelete(home: Home, number: int) -> int:
@@ -106,7 +106,7 @@ def test_numbers_are_not_given_twice(filled: Home) -> None:
 
 def test_a_deletion_that_is_broken_off_is_one_of_what_is_gone(filled: Home) -> None:
     before = rows(filled)
-    steps = Archive(filled.engine, filled.settings).delete(EVERYTHING, AUTHOR)
+    steps = WebQueries(filled.engine, filled.settings).delete(EVERYTHING, AUTHOR)
 
     so_far = next(steps)
     steps.close()
@@ -133,8 +133,8 @@ def test_one_that_is_broken_off_while_it_comes_back_goes_on(filled: Home) -> Non
 
 
 def test_others_write_between_the_steps(filled: Home) -> None:
-    insert = partial(Archive(filled.engine, filled.settings).insert, 1, night=False)
-    steps = Archive(filled.engine, filled.settings).delete(EVERYTHING, AUTHOR)
+    insert = partial(WebQueries(filled.engine, filled.settings).insert, 1, night=False)
+    steps = WebQueries(filled.engine, filled.settings).delete(EVERYTHING, AUTHOR)
 
     next(steps)
     assert insert(START_TS, 1.0)
@@ -145,7 +145,9 @@ def test_others_write_between_the_steps(filled: Home) -> None:
 
 
 def test_positions_are_those_of_the_beginning(filled: Home) -> None:
-    steps = Archive(filled.engine, filled.settings).delete(Range(1, Key.POSITION, -20, 0), AUTHOR)
+    steps = WebQueries(filled.engine, filled.settings).delete(
+        Range(1, Key.POSITION, -20, 0), AUTHOR
+    )
 
     next(steps)
     filled.hear(reading(5000))
@@ -204,7 +206,7 @@ def test_a_clock_that_may_be_wrong_forgets_nothing(
 
 def test_few_long_deletions_go_on_at_once(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cw_mqtt.store.bounded.HEAVY_WAITS_S", 0.01)
-    one = Archive(filled.engine, filled.settings)
+    one = WebQueries(filled.engine, filled.settings)
     begun = [one.delete(EVERYTHING, AUTHOR) for _ in range(2)]
     for steps in begun:
         next(steps)
@@ -223,7 +225,7 @@ def test_in_another_database_their_ids_stay_theirs(filled: Home, left: str) -> N
         forget_numbers(connection)
         repair_sequences(connection)
 
-    Archive(filled.engine, filled.settings).insert(1, START_TS, 1.0, night=False)
+    WebQueries(filled.engine, filled.settings).insert(1, START_TS, 1.0, night=False)
 
     undelete(filled, 1)
     assert len(set(filled.ask("SELECT id FROM measures"))) == 32

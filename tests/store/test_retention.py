@@ -6,11 +6,11 @@ import pytest
 
 from cw_mqtt.model import Key, Range, Verdict
 from cw_mqtt.store import retention
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.rollups import forget
 from cw_mqtt.store.sums import stored_energy
+from cw_mqtt.store.web_queries import WebQueries
 from tests.home import MAX_GAP_S, START_TS, Home, reading
 from tests.store.test_rollups import assert_right
 
@@ -40,7 +40,7 @@ def let_go(home: Home, now_ts: float = MIDNIGHT_TS + 7 * DAY_S) -> list[int]:
 
 @pytest.mark.parametrize("step_s", [8 * DAY_S + 50, DAY_S, 3600, 900])
 def test_no_sum_changes_when_old_measures_go(thinned: Home, step_s: int) -> None:
-    archive = Archive(thinned.engine, thinned.settings)
+    archive = WebQueries(thinned.engine, thinned.settings)
     before = archive.sums(Range(1, Key.TIME, MIDNIGHT_TS * US, WHOLE.last), step_s * US)
     with transaction(thinned.engine) as connection:
         total = stored_energy(connection, 1, MAX_GAP_S)
@@ -66,7 +66,7 @@ def test_what_was_set_aside_goes_with_them(thinned: Home) -> None:
 
 @pytest.mark.parametrize("step_s", [8, 1000, 7777.7, 30_000])
 def test_groups_still_add_up_to_the_whole(thinned: Home, step_s: float) -> None:
-    archive = Archive(thinned.engine, thinned.settings)
+    archive = WebQueries(thinned.engine, thinned.settings)
     chosen = Range(1, Key.TIME, (MIDNIGHT_TS + DAY_S - 700) * US, (MIDNIGHT_TS + DAY_S + 800) * US)
     let_go(thinned)
 
@@ -78,7 +78,7 @@ def test_groups_still_add_up_to_the_whole(thinned: Home, step_s: float) -> None:
 
 
 def test_a_measure_is_not_inserted_where_the_others_are_gone(thinned: Home) -> None:
-    archive = Archive(thinned.engine, thinned.settings)
+    archive = WebQueries(thinned.engine, thinned.settings)
     let_go(thinned)
 
     inserted = archive.insert(1, MIDNIGHT_TS + 1000, 5000.0, night=False)
@@ -119,7 +119,7 @@ def test_a_clock_years_ahead_deletes_nothing_that_is_to_be_kept(
 
 
 def test_measures_in_the_future_let_none_go(thinned: Home) -> None:
-    archive = Archive(thinned.engine, thinned.settings)
+    archive = WebQueries(thinned.engine, thinned.settings)
     for year in range(1, 6):
         assert archive.insert(1, MIDNIGHT_TS + year * 365 * DAY_S, 100.0, night=False)
 

@@ -16,13 +16,13 @@ from cw_mqtt.commands.rollups import check_rollups
 from cw_mqtt.journal.rows import Entry
 from cw_mqtt.measure.energy import carry
 from cw_mqtt.model import Energy, Key, Range
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED, NIGHT, OF_TIME, OLDEST_FIRST, measure_row
 from cw_mqtt.store.rollups import ALL, SPANS_S, Mark, build, find_mark, forget, refresh
 from cw_mqtt.store.rows import add_entries
 from cw_mqtt.store.sums import stored_energy
 from cw_mqtt.store.tables import sensors
+from cw_mqtt.store.web_queries import WebQueries
 from tests.home import MAX_GAP_S, START_TS, Home, reading
 from tests.waiting import wait_until
 
@@ -91,7 +91,7 @@ def cells(home: Home) -> list[tuple[Any, ...]]:
 def quarters(home: Home) -> list[Any]:
     """What each quarter hour carries, where that is anything, whether or not it is in a cell."""
     sums = [
-        Archive(home.engine, home.settings).sums(
+        WebQueries(home.engine, home.settings).sums(
             Range(1, Key.TIME, (start_ts - 3600) * US, (start_ts + 5400) * US), 900 * US
         )
         for start_ts in (MIDNIGHT_TS, MIDNIGHT_TS + 86_400, MIDNIGHT_TS + 40 * 86_400)
@@ -100,7 +100,7 @@ def quarters(home: Home) -> list[Any]:
 
 
 def edit(home: Home, kind: str, ts: int, *values: Any) -> None:
-    archive = Archive(home.engine, home.settings)
+    archive = WebQueries(home.engine, home.settings)
     if kind == "insert":
         archive.insert(1, ts, float(values[0]), night=values[1])
     elif kind == "delete":
@@ -164,7 +164,7 @@ def test_a_build_that_was_broken_off_goes_on_where_it_was(home: Home) -> None:
 def test_what_is_not_built_yet_is_added_up_from_the_measures(home: Home) -> None:
     home.store()
     with_history(home)
-    archive = Archive(home.engine, home.settings)
+    archive = WebQueries(home.engine, home.settings)
     whole = Range(1, Key.TIME, 0, (MIDNIGHT_TS + 10**8) * US)
     before = archive.sums(whole, whole.last)
 

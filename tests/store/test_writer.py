@@ -11,12 +11,12 @@ import pytest
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Chain, Energy, Era, Key, Range, SensorState, Verdict
-from cw_mqtt.store.archive import Archive
+from cw_mqtt.store.cursor import Cursor, advance
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.flush import request_flush
 from cw_mqtt.store.measures import count_measures
-from cw_mqtt.store.positions import Position, advance
 from cw_mqtt.store.schema import HEAD
+from cw_mqtt.store.web_queries import WebQueries
 from tests.home import AUTHOR, START_TS, Home, reading
 from tests.store.test_rollups import assert_right
 from tests.waiting import DEADLINE_S, wait_until
@@ -110,7 +110,7 @@ def test_a_position_that_somebody_else_moved_is_not_moved_again(home):
         pytest.raises(ResourceAwayError, match="restored"),
         transaction(home.engine) as connection,
     ):
-        advance(connection, home.journal.id, Position(seq=1), Position(seq=2))
+        advance(connection, home.journal.id, Cursor(seq=1), Cursor(seq=2))
 
 
 def test_a_new_reading_is_stored_when_somebody_is_about_to_read(home):
@@ -133,7 +133,7 @@ def test_another_program_that_is_about_to_read_can_ask_too(home):
 
 def test_what_is_read_on_the_web_is_stored_first(home):
     with home.running() as writer:
-        archive = Archive(home.engine, home.settings, flush=writer.flush)
+        archive = WebQueries(home.engine, home.settings, flush=writer.flush)
         home.hear(reading(0), reading(8))
 
         assert [m.timestamp for m in archive.measures(newest(2), 2)] == [START_TS, START_TS + 8]
@@ -499,7 +499,7 @@ def test_of_a_loaded_sensor_without_a_copy_the_history_is_no_total(home):
     home.hear(reading(0), reading(8))
     home.store()
     home.tell("DELETE FROM bridge_states")
-    Archive(home.engine, home.settings).insert(1, START_TS + 4, 1500.5, night=False)
+    WebQueries(home.engine, home.settings).insert(1, START_TS + 4, 1500.5, night=False)
 
     home.store()
 

@@ -10,10 +10,10 @@ from sqlalchemy import insert
 
 from cw_mqtt.model import Role
 from cw_mqtt.store.accounts import Accounts
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.store.tables import measures, sensors
+from cw_mqtt.store.web_queries import WebQueries
 from tests.home import Home
 from tests.settings import NIGHT_CONTRACT
 from tests.web.site import ADA, NOW_TS, Site
@@ -35,7 +35,7 @@ class House(Home):
             self.health,
             port,
             engine=self.engine,
-            archive=Archive(self.engine, self.settings, lambda: NOW_TS),
+            queries=WebQueries(self.engine, self.settings, lambda: NOW_TS),
             is_night=lambda ts: self.night,
         ).wait()
         self._numbers = count(1)

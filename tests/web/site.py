@@ -16,8 +16,8 @@ from cw_mqtt.model import Event
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.store.accounts import Accounts
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.tokens import Tokens
+from cw_mqtt.store.web_queries import WebQueries
 from cw_mqtt.web.server import WebServer
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -51,7 +51,7 @@ class Site:
         *,
         sensors: Sequence[SensorSettings] = (),
         engine: Engine,
-        archive: Archive | None = None,  # the pages do without
+        queries: WebQueries | None = None,  # the pages do without
         is_night: Callable[[int], bool] = lambda ts: False,
         tls: CertificateSettings | None = None,
         trusted_proxies: Sequence[str] = (),
@@ -73,7 +73,7 @@ class Site:
             sensors=sensors,
             journal=journal,
             health=health,
-            archive=archive,
+            queries=queries,
             is_night=is_night,
             accounts=self.accounts,
             tokens=self.tokens,

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import Engine
 
 from cw_mqtt.model import Event
-from cw_mqtt.store.archive import Archive
 from cw_mqtt.store.deletions import all_deletions
 from cw_mqtt.store.opening import prepare_database
+from cw_mqtt.store.web_queries import WebQueries
 from tests.settings import settings
 from tests.web.house import AS_JSON, FORM, House
 from tests.web.site import ADA, NOW_TS, Browser, Site
@@ -518,7 +518,7 @@ def test_a_long_list_comes_in_parts_and_is_the_same(
     path = "/{s}/get/watts/by_time/0/1795219200"
     whole = filled.get(path)
     monkeypatch.setattr("cw_mqtt.web.pages.ROWS_AT_ONCE", page)
-    monkeypatch.setattr("cw_mqtt.store.archive.ROWS_AT_ONCE", page)
+    monkeypatch.setattr("cw_mqtt.store.web_queries.ROWS_AT_ONCE", page)
 
     answer = filled.house.site.call(f"/api/{path.format(s=filled.sensor)[1:]}")
 
@@ -696,7 +696,7 @@ def test_a_script_reads_energy_as_the_known_ones_do(filled: Filled) -> None:
 def test_while_the_database_is_away_every_call_is_503_in_json(
     make_site: Callable[..., Site], away: Engine, tmp_path: Path
 ) -> None:
-    site = make_site(archive=Archive(away, settings(tmp_path))).wait()
+    site = make_site(queries=WebQueries(away, settings(tmp_path))).wait()
 
     answers = [
         site.call(path, None, "POST", FORM, AS_JSON)
@@ -713,7 +713,7 @@ def test_each_change_is_told_with_who_made_it_and_from_where(
     caplog.set_level(logging.INFO, "cw_mqtt.web.changes")
     prepare_database(engine, settings(tmp_path), NOW_TS)
     events: list[Event] = []
-    site = make_site(archive=Archive(engine, settings(tmp_path)), tell=events.append).wait()
+    site = make_site(queries=WebQueries(engine, settings(tmp_path)), tell=events.append).wait()
 
     site.call(f"/api/1/insert/12/{T}/0")
     site.call("/api/1/delete/by_time/0/9999999999")

@@ -13,7 +13,7 @@ NOW_TS = 1_800_000_000.0
 SOLAR = Author("token solar", "192.0.2.9")
 
 
-class Told:
+class StatusLine:
     """What was told, by a clock that the test moves."""
 
     def __init__(self) -> None:
@@ -30,8 +30,8 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> StatusLine:
+    return StatusLine()
 
 
 def deletion(number: int, count: int = 3) -> Deletion:
@@ -39,7 +39,7 @@ def deletion(number: int, count: int = 3) -> Deletion:
 
 
 def test_a_deletion_is_told_with_author_range_count_and_remedy(
-    told: Told, caplog: pytest.LogCaptureFixture
+    told: StatusLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
 
@@ -55,7 +55,7 @@ def test_a_deletion_is_told_with_author_range_count_and_remedy(
     assert caplog.messages == [event.text]
 
 
-def test_a_script_that_inserts_much_is_told_once_a_minute(told: Told) -> None:
+def test_a_script_that_inserts_much_is_told_once_a_minute(told: StatusLine) -> None:
     for number in range(500):
         told.changes.inserted(SOLAR, 1 + number % 2, T + number)
 
@@ -69,7 +69,7 @@ def test_a_script_that_inserts_much_is_told_once_a_minute(told: Told) -> None:
     assert told.after(61) == []
 
 
-def test_authors_and_what_they_do_are_told_apart(told: Told) -> None:
+def test_authors_and_what_they_do_are_told_apart(told: StatusLine) -> None:
     told.changes.inserted(SOLAR, 1, T)
     told.changes.inserted(AUTHOR, 1, T)
     told.changes.deleted(deletion(1))
@@ -77,7 +77,7 @@ def test_authors_and_what_they_do_are_told_apart(told: Told) -> None:
     assert [event.type for event in told.events] == 2 * ["measures_inserted"] + ["measures_deleted"]
 
 
-def test_after_a_quiet_minute_the_next_change_is_told_at_once(told: Told) -> None:
+def test_after_a_quiet_minute_the_next_change_is_told_at_once(told: StatusLine) -> None:
     told.changes.deleted(deletion(1))
     told.after(61)
 
@@ -86,7 +86,7 @@ def test_after_a_quiet_minute_the_next_change_is_told_at_once(told: Told) -> Non
     assert len(told.events) == 2
 
 
-def test_of_several_deletions_the_list_is_named(told: Told) -> None:
+def test_of_several_deletions_the_list_is_named(told: StatusLine) -> None:
     for number in (1, 2, 3):
         told.changes.deleted(deletion(number))
 
@@ -96,7 +96,7 @@ def test_of_several_deletions_the_list_is_named(told: Told) -> None:
     assert text.endswith("cw-mqtt undelete --list")
 
 
-def test_at_the_end_nothing_is_left_untold(told: Told) -> None:
+def test_at_the_end_nothing_is_left_untold(told: StatusLine) -> None:
     told.changes.inserted(SOLAR, 1, T)
     told.changes.inserted(SOLAR, 1, T)
 

@@ -14,7 +14,14 @@ from cw_mqtt.commands.replay import replay
 from cw_mqtt.config.keys import sensor_keys
 from cw_mqtt.config.load import EXAMPLE_KEY
 from cw_mqtt.config.settings import ReceiverSettings, Settings
-from cw_mqtt.decode.framing import LINE, STUCK_BLOCKS, Framer, Told, checked_fields, payload_of
+from cw_mqtt.decode.framing import (
+    LINE,
+    STUCK_BLOCKS,
+    Framer,
+    StatusLine,
+    checked_fields,
+    payload_of,
+)
 from cw_mqtt.decode.packets import Keyring, SensorKey
 from cw_mqtt.model import BLOCK_SIZE, SILENCE_S, Chunk
 
@@ -42,7 +49,7 @@ class Case:
     text_share: float
     lines: int
     packets: Sequence[bytes]
-    status_lines: Sequence[Told]
+    status_lines: Sequence[StatusLine]
     counts: Mapping[str, int]
     verdicts: Mapping[str, Mapping[str, int]]
     key_tests: Sequence[KeyTest]
@@ -100,12 +107,12 @@ def analyze(
     keys = _all_keys(settings)
     framer = Framer(receiver.form, Keyring(keys, "", lambda _: ()).open)
     bursts = list(bursts_of(chunks))
-    lines, status_lines = 0, list[Told]()
+    lines, status_lines = 0, list[StatusLine]()
     found: dict[bytes, None] = {}  # as a set that keeps its order
     for burst in bursts:
         pieces = [piece for chunk in (burst, _silence(burst)) for piece in framer.feed(chunk)]
-        status_lines += [piece for piece in pieces if isinstance(piece, Told)]
-        opened = [each[0].packet.payload for each in pieces if not isinstance(each, Told)]
+        status_lines += [piece for piece in pieces if isinstance(piece, StatusLine)]
+        opened = [each[0].packet.payload for each in pieces if not isinstance(each, StatusLine)]
         payloads = list(_line_payloads(burst.content))
         lines += len(payloads)
         found |= dict.fromkeys(payloads or _packets(burst.content, opened))

@@ -10,7 +10,7 @@ from enum import StrEnum
 from cw_mqtt.commands.analyze.analysis import EXAMPLE, Case
 from cw_mqtt.commands.analyze.key_test import FEW, LIKELY_BELOW, KeyTest, chance_of
 from cw_mqtt.config.load import EXAMPLE_KEY
-from cw_mqtt.decode.framing import Told
+from cw_mqtt.decode.framing import StatusLine
 from cw_mqtt.decode.packets import fingerprint
 from cw_mqtt.model import BLOCK_SIZE, Verdict
 
@@ -216,7 +216,7 @@ def noise(case: Case) -> Finding:
 def no_sensor(case: Case) -> Finding:
     """A receiver that tells of itself, and of no packet."""
     alone = bool(case.status_lines) and not case.packets and case.radio not in NO_RADIO
-    last = case.status_lines[-1] if case.status_lines else Told("nothing", ())
+    last = case.status_lines[-1] if case.status_lines else StatusLine("nothing", ())
     return Finding(
         "the receiver works and hears no sensor",
         Likelihood.CERTAIN if alone else Likelihood.NO,

@@ -44,7 +44,7 @@ PROVIDERS = select(
 ).order_by(providers.c.id)
 
 
-class Archive:
+class WebQueries:
     """The measures and what is known of them; every method may be called from any thread.
 
     Each raises `ResourceAwayError` while the database is away. What is inserted or deleted

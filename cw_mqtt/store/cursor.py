@@ -34,14 +34,14 @@ NOTE_RUNS = update(bridge_positions).where(THIS).values(runs=bindparam("known"))
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class Cursor:
     """The last sequence number that is in the database, and the runs of the journal known there."""
 
     seq: int = 0
     runs: frozenset[str] = frozenset()
 
-    def after(self, entries: Sequence[Entry]) -> "Position":
-        """The position once these entries, in order, are stored."""
+    def after(self, entries: Sequence[Entry]) -> "Cursor":
+        """The cursor once these entries, in order, are stored."""
         return replace(self, seq=entries[-1].seq) if entries else self
 
 
@@ -73,7 +73,7 @@ def begin(connection: Connection, journal_id: str, installation: str) -> None:
     connection.execute(insert(bridge_positions).values(start))
 
 
-def take_up(connection: Connection, journal: Journal) -> Position:
+def load_cursor(connection: Connection, journal: Journal) -> Cursor:
     """Where to go on with this journal; one that the database does not know begins at 0.
 
     A new journal that replaces a lost one, or an old copy of that, goes by the installation name
@@ -85,51 +85,51 @@ def take_up(connection: Connection, journal: Journal) -> Position:
         journal.take_installation(remembered)
     if not row:
         begin(connection, journal.id, journal.installation)
-    position = Position(row.seq, frozenset(row.runs.split())) if row else Position()
-    first = first_unknown(position, journal)
-    if first <= position.seq:
+    cursor = Cursor(row.seq, frozenset(row.runs.split())) if row else Cursor()
+    first = first_unknown(cursor, journal)
+    if first <= cursor.seq:
         log.error(
             "the journal is an old copy: readings up to %s are in the database, and not those "
             "it has under these numbers; new ones are numbered above that",
-            position.seq,
+            cursor.seq,
         )
-        journal.continue_after(position.seq, first)
-    tell_missing(position, journal)
-    return note_runs(connection, position, journal)
+        journal.continue_after(cursor.seq, first)
+    tell_missing(cursor, journal)
+    return note_runs(connection, cursor, journal)
 
 
-def first_unknown(position: Position, journal: Journal) -> int:
+def first_unknown(cursor: Cursor, journal: Journal) -> int:
     """From which number on the journal has readings of runs that the database has not seen.
 
-    At or below the position these numbers were given before: the journal is an old copy.
+    At or below the cursor these numbers were given before: the journal is an old copy.
     """
-    unknown = (first for run, first in journal.runs.items() if run not in position.runs)
-    return min(unknown, default=position.seq + 1)
+    unknown = (first for run, first in journal.runs.items() if run not in cursor.runs)
+    return min(unknown, default=cursor.seq + 1)
 
 
-def tell_missing(position: Position, journal: Journal) -> None:
+def tell_missing(cursor: Cursor, journal: Journal) -> None:
     """Say which readings are nowhere any more, as after a restored backup of long ago."""
     oldest, _ = journal.span()
-    if position.seq < oldest - 1:
+    if cursor.seq < oldest - 1:
         log.error(
             "readings %s to %s are not in the database, and no more in the journal",
-            position.seq + 1,
+            cursor.seq + 1,
             oldest - 1,
         )
 
 
-def note_runs(connection: Connection, position: Position, journal: Journal) -> Position:
+def note_runs(connection: Connection, cursor: Cursor, journal: Journal) -> Cursor:
     """Have the database know the runs of the journal so far."""
-    position = replace(position, runs=position.runs | journal.runs.keys())
-    known = " ".join(sorted(position.runs))
+    cursor = replace(cursor, runs=cursor.runs | journal.runs.keys())
+    known = " ".join(sorted(cursor.runs))
     connection.execute(NOTE_RUNS, {"journal": journal.id, "known": known})
-    return position
+    return cursor
 
 
-def advance(connection: Connection, journal_id: str, before: Position, after: Position) -> None:
-    """Move the position in the transaction that stores the entries between.
+def advance(connection: Connection, journal_id: str, before: Cursor, after: Cursor) -> None:
+    """Move the cursor in the transaction that stores the entries between.
 
-    Raises `ResourceAwayError` when the position is not `before`: the database was restored from
+    Raises `ResourceAwayError` when the cursor is not `before`: the database was restored from
     a backup, or somebody else stores the same journal. The next try begins where it stands.
     """
     step = {"journal": journal_id, "before": before.seq, "after": after.seq}

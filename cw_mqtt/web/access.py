@@ -58,7 +58,7 @@ class NotLetInError(RefusedError):
         super().__init__(401, text)
 
 
-class Gate:
+class Access:
     """Finds the caller by form, header or cookie, and keeps sessions.
 
     `installation` gives the name that tells this bridge from others on the same host. While

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cw_mqtt.bridge.events import EVENTS
-from cw_mqtt.bridge.silence import RESTARTS_TOLD, Hearing
+from cw_mqtt.bridge.silence import RESTARTS_TOLD, SilenceWatch
 from cw_mqtt.config.settings import SensorSettings, Settings
 from cw_mqtt.decode.framing import Decryptions
 from cw_mqtt.decode.packets import Decrypted, SensorKey, fingerprint
@@ -47,7 +47,7 @@ class Batch:
         return len(lost)
 
 
-class Judging:
+class PacketJudge:
     """Judges packets, and gathers in `batch` what they change; for one thread."""
 
     def __init__(
@@ -56,12 +56,12 @@ class Judging:
         contract: Contract,
         keys: Sequence[SensorKey],
         journal: Journal,
-        hearing: Hearing,
+        silence: SilenceWatch,
     ) -> None:
         self._contract = contract
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
         self._journal = journal
-        self._hearing = hearing
+        self._silence = silence
         self._keys = [(key.sensor, fingerprint(key.key)) for key in keys]
         owners = Counter(key.key for key in keys)
         self._sharing = {key.sensor for key in keys if owners[key.key] > 1}
@@ -89,7 +89,7 @@ class Judging:
         """Judge one packet under each key that may have made it."""
         first = decryptions[0]
         payload, keys = first.packet.payload, {opened.key for opened in decryptions}
-        repeated = self._hearing.is_repeated(chunk, payload)
+        repeated = self._silence.is_repeated(chunk, payload)
         if payload in self.batch.heard or self._journal.was_heard(payload):
             verdict = Verdict.DUPLICATE if repeated else Verdict.REPLAYED
             again = Heard(first.packet, chunk.heard_ts)
@@ -102,7 +102,7 @@ class Judging:
             ruling = self._judge_under(opened, heard)
             if ruling.verdict in PROVEN:
                 self._note_heard(ruling, previous=ruling.sensor in opened.previous)
-                self._hearing.proven(chunk, ruling.sensor)
+                self._silence.proven(chunk, ruling.sensor)
 
     def _sender(self, opened: Decrypted) -> str:
         """Whose newest packet this is, else the first sensor with its key."""
