@@ -37,7 +37,7 @@ from cw_mqtt.store.web_queries import WebQueries
 from cw_mqtt.store.writer import DatabaseWriter
 
 if TYPE_CHECKING:
-    from cw_mqtt.publish.service import MqttPublisher
+    from cw_mqtt.publish.publisher import MqttPublisher
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ def make_publisher(
     actions: Mapping[str, Callable[[], None]],
 ) -> "MqttPublisher":
     """The MQTT stage; imported here, since a bridge without a broker does not need it."""
-    from cw_mqtt.publish.service import MqttPublisher
+    from cw_mqtt.publish.publisher import MqttPublisher
 
     return MqttPublisher(
         mqtt,

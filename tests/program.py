@@ -57,7 +57,7 @@ class Program:
 
         Raises `AssertionError` with its log when it does not.
         """
-        if not self._ended():
+        if self.is_running:
             return
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -65,6 +65,11 @@ class Program:
             )
         wait_until(lambda: self._ended() or self.answers())
         assert not self._ended(), self.log_file.read_text()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return not self._ended()
 
     @property
     def pid(self) -> int:

@@ -187,7 +187,7 @@ class Bridge:
         """Take over what the database knows of the sensors, up to the journal's reading `seq`."""
         load_totals(self._journal, self._sensors, known, seq, self._counted)
         self._totals_loaded.set()
-        self._journal.ring()
+        self._journal.wake()
 
     def _cut(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Decryptions]]:
         for chunk in chunks:

@@ -49,4 +49,4 @@ class Announcer:
             level, text = WORDS[event.type]
             log.log(level, "%s: %s", event.sensor, text)
             self._events.append(replace(event, text=text))
-            self._journal.ring()
+            self._journal.wake()

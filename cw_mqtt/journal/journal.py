@@ -31,7 +31,7 @@ from cw_mqtt.journal.rows import (
     state_text,
 )
 from cw_mqtt.model import Era, Kept, Reading, SensorState
-from cw_mqtt.runtime.stages import Bell
+from cw_mqtt.runtime.stages import Wakeup
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        self._bells: list[Bell] = []
+        self._wakeups: list[Wakeup] = []
         self._names: dict[str, str] = {}
         self._states: dict[str, SensorState] = {}
         self._noted: dict[str, SensorState] = {}
@@ -120,16 +120,16 @@ class Journal:
             self._filters.close()
             self._file.close()
 
-    def bell(self, bell: Bell | None = None) -> Bell:
-        """A bell that rings after each commit, for the thread that asks; it may bring its own."""
-        bell = bell or Bell()
-        self._bells.append(bell)
-        return bell
+    def wakes(self, wakeup: Wakeup | None = None) -> Wakeup:
+        """A wakeup that rings after each commit, for the thread that asks; it may bring its own."""
+        wakeup = wakeup or Wakeup()
+        self._wakeups.append(wakeup)
+        return wakeup
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the sinks."""
-        for bell in self._bells:
-            bell.ring()
+        for wakeup in self._wakeups:
+            wakeup.wake()
 
     def states(self) -> Mapping[str, SensorState]:
         """The committed state of each sensor, by slug; never waits for a commit."""
@@ -159,7 +159,7 @@ class Journal:
             if payloads:
                 connection.execute("INSERT INTO heard VALUES (?)", (payloads,))
         self._recent.update(heard)
-        self.ring()
+        self.wake()
 
     def note(self, states: Iterable[SensorState]) -> None:
         """Take up states of which only counters have changed: durable with the next commit."""
@@ -193,7 +193,7 @@ class Journal:
             era = replace(era, first_seq=first)
             self._name(connection, era=ERA.dump_json(era).decode())
         self.era = era
-        self.ring()
+        self.wake()
         return last + 1 - first
 
     def was_heard(self, payload: bytes) -> bool:

@@ -1,7 +1,7 @@
 """One connection to the broker, over paho-mqtt, driven by the thread that uses it.
 
 There is no network thread that could die unnoticed or be joined without limit: whoever holds the
-connection calls `work`, which waits for the network and for the bell at the same time.
+connection calls `work`, which waits for the network and for the wakeup at the same time.
 """
 
 import select
@@ -20,22 +20,20 @@ from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.publish.limits import Limits, Protocol
-from cw_mqtt.publish.network import (
+from cw_mqtt.publish.paho_setup import (
     REFUSALS,
     VERSION_REFUSED,
     WEAKER,
-    NetworkBell,
+    WILL_DELAY_S,
+    SocketWakeup,
     VersionRefusedError,
     WillRefusedError,
     in_words,
-    not_taken,
-    refusal,
-)
-from cw_mqtt.publish.paho_client import (
-    WILL_DELAY_S,
     make_client,
     message_properties,
+    not_taken,
     properties,
+    refusal,
 )
 from cw_mqtt.publish.requests import Received
 from cw_mqtt.publish.send_queue import SendQueue
@@ -66,7 +64,7 @@ class Connection:
         client_id: str,
         will: Message | None,
         protocol: Protocol,
-        bell: NetworkBell,
+        wakeup: SocketWakeup,
         limits: Limits = UNKNOWN,
     ) -> None:
         self.protocol = protocol
@@ -77,7 +75,7 @@ class Connection:
         self.refused: dict[str, str] = {}
         self._broker = f"the MQTT broker {in_url(settings.host)}:{settings.port}"
         self._client_id = client_id
-        self._bell = bell
+        self._wakeup = wakeup
         self._will = will
         self._queue = SendQueue()
         self._acks: deque[tuple[int, ReasonCode]] = deque()
@@ -147,18 +145,18 @@ class Connection:
         self._wait_until(lambda: not self.waiting, within_s)
 
     def work(self, timeout_s: float) -> None:
-        """Do what the network asks for; return after the bell rang or `timeout_s` at the latest."""
+        """Do what the network asks for; return after a wakeup or `timeout_s` at the latest."""
         self._check()
         wire: Any = self._paho.socket()
         decrypted = bool(getattr(wire, "pending", int)())  # TLS holds bytes that select misses
         readable, writable, _ = select.select(
-            [wire, self._bell],
+            [wire, self._wakeup],
             [wire] if self._paho.want_write() else [],
             [],
             0 if decrypted else timeout_s,
         )
-        if self._bell in readable:
-            self._bell.hush()
+        if self._wakeup in readable:
+            self._wakeup.hush()
         if decrypted or wire in readable:
             self._paho.loop_read()
         if wire in writable:
@@ -298,3 +296,32 @@ class Connection:
                 getattr(message.properties, "CorrelationData", None),
             )
         )
+
+
+def connect(
+    settings: MqttSettings,
+    client_id: str,
+    will: Message | None,
+    wakeup: SocketWakeup,
+    last_worked: Protocol | None,
+    limits: Limits = UNKNOWN,
+) -> Connection:
+    """Connect with the protocol of the settings; `auto` is MQTT 5, or else 3.1.1.
+
+    What worked the last time is tried first, and a will that the broker takes. Raises as
+    `Connection`.
+    """
+
+    def open_with(protocol: Protocol, will: Message | None = will) -> Connection:
+        try:
+            return Connection(settings, client_id, will, protocol, wakeup, limits)
+        except WillRefusedError as refused:
+            return open_with(protocol, refused.will)
+
+    if settings.protocol != "auto":
+        return open_with(settings.protocol)
+    first: Protocol = last_worked or "5"
+    try:
+        return open_with(first)
+    except VersionRefusedError:
+        return open_with("3.1.1" if first == "5" else "5")

@@ -2,8 +2,7 @@
 
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.publish.client import Connection
-from cw_mqtt.publish.discovery import MIGRATE, discovery_first
-from cw_mqtt.publish.identity import Identity
+from cw_mqtt.publish.homeassistant import MIGRATE, Identity, discovery_first
 from cw_mqtt.publish.neighbours import Neighbours
 from cw_mqtt.publish.topics import Message, cleared
 

@@ -155,14 +155,14 @@ def test_two_receivers_that_hear_the_same_packet_count_it_once(start):
 
 def test_a_reboot_is_told_once_it_is_committed(start):
     running = start().loaded()
-    bell = running.journal.bell()
+    wakeup = running.journal.wakes()
     running.bridge.process(chunks())
 
     running.bridge.process(chunks("after_reboot", later_s=1000))
 
     assert [(e.type, e.sensor) for e in running.events] == [("sensor_rebooted", "main")]
     assert isinstance(running.events[0], Event)
-    assert bell.wait(0)
+    assert wakeup.wait(0)
     assert running.state.chain.restarts == 1
 
 

@@ -4,13 +4,13 @@ from cw_mqtt.bridge.events import TOLD_AGAIN_S, Announcer
 from cw_mqtt.model import Event
 
 
-class Bell:
+class Wakeup:
     """What of a journal an announcer needs."""
 
     def __init__(self):
         self.rung = 0
 
-    def ring(self):
+    def wake(self):
         self.rung += 1
 
 
@@ -19,17 +19,17 @@ def restart(ts, sensor="main"):
 
 
 def test_what_happens_again_within_ten_minutes_is_said_once():
-    bell, said = Bell(), deque()
+    wakeup, said = Wakeup(), deque()
 
-    Announcer(bell, said).announce([restart(0), restart(9), restart(9, "attic")])
+    Announcer(wakeup, said).announce([restart(0), restart(9), restart(9, "attic")])
 
     assert [(event.sensor, event.ts) for event in said] == [("main", 0), ("attic", 9)]
-    assert bell.rung == len(said)
+    assert wakeup.rung == len(said)
 
 
 def test_a_clock_set_back_mutes_nothing():
     said = deque()
-    announcer = Announcer(Bell(), said)
+    announcer = Announcer(Wakeup(), said)
 
     announcer.announce([restart(2 * TOLD_AGAIN_S), restart(TOLD_AGAIN_S / 2)])
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from cw_mqtt.config.load import load_settings
 from cw_mqtt.config.settings import MqttSettings
-from cw_mqtt.publish.identity import Identity
+from cw_mqtt.publish.homeassistant import Identity
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "homeassistant"

@@ -102,12 +102,12 @@ def test_a_full_disk_changes_nothing_and_says_so(journal):
 
 
 def test_a_commit_wakes_the_sinks(journal):
-    bell = journal.bell()
+    wakeup = journal.wakes()
 
     journal.commit([STATE])
 
-    assert bell.wait(0)
-    assert not bell.wait(0)
+    assert wakeup.wait(0)
+    assert not wakeup.wait(0)
 
 
 def test_readings_come_in_order_after_a_position(journal):

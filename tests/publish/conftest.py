@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.publish import kept, service
+from cw_mqtt.publish import kept
+from cw_mqtt.publish import publisher as service
 from cw_mqtt.runtime import condition
 from tests.mosquitto import Broker
 from tests.publish.doorman import Doorman
@@ -49,7 +50,7 @@ def make_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     made: list[Broker] = []
 
     def make(*settings: str) -> Broker:
-        folder = tmp_path / "own"
+        folder = tmp_path / f"own{len(made)}"
         folder.mkdir()
         made.append(Broker(folder, settings))
         made[-1].start()

@@ -7,7 +7,7 @@ from typing import Any
 from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.measure.energy import never_less
 from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Reading, SensorState, Verdict
-from cw_mqtt.publish.service import MqttPublisher
+from cw_mqtt.publish.publisher import MqttPublisher
 from cw_mqtt.runtime.stages import Stage
 from tests.home import START_TS, Home
 from tests.settings import SENSOR, settings

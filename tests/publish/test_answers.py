@@ -29,7 +29,7 @@ def test_a_retained_birth_is_old_news(house: House, observer: Observer) -> None:
     house.start_and_wait()
 
     house.events.append(Event("marker", NOW_TS))
-    house.journal.ring()
+    house.journal.wake()
     wait_until(lambda: observer.payloads("citizenwatt/bridge/event"))
 
     assert observer.payloads(BRIDGE_STATE) == ["online"]

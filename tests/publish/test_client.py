@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from cw_mqtt.publish import client
-from cw_mqtt.publish.service import MqttPublisher
+from cw_mqtt.publish.publisher import MqttPublisher
 from tests.mosquitto import Broker
 from tests.program import free_port
 from tests.publish.doorman import Doorman

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cw_mqtt.publish.service import MqttPublisher
+from cw_mqtt.publish.publisher import MqttPublisher
 from cw_mqtt.runtime.health import resident_mb
 from tests.amounts import amount
 from tests.publish.doorman import Doorman

@@ -15,7 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cw_mqtt.publish import client
-from cw_mqtt.publish.service import MqttPublisher
+from cw_mqtt.publish.publisher import MqttPublisher
 from tests.missing import MOSQUITTO, needed
 from tests.mosquitto import Broker
 from tests.publish.doorman import Doorman

@@ -10,7 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from cw_mqtt.publish.limits import Limits, Suspicion, packet_bytes
-from cw_mqtt.publish.service import MqttPublisher
+from cw_mqtt.publish.publisher import MqttPublisher
 from cw_mqtt.publish.topics import Message
 from tests.mosquitto import ANONYMOUS, Broker
 from tests.publish.house import House, state

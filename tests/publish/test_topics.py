@@ -85,10 +85,10 @@ def test_above_the_power_of_the_contract_is_an_overload(power_w: float, overload
     assert told(state(power_w), 14.0, LIMITED)["overload"] is overload
 
 
-def test_on_a_day_before_the_limit_there_is_no_overload() -> None:
+def test_what_a_contract_says_holds_before_its_first_day_too() -> None:
     before = state(9000, ts=NOW_TS - 365 * 86400)
 
-    assert told(before, 14.0, LIMITED)["overload"] is None
+    assert told(before, 14.0, LIMITED)["overload"] is True
 
 
 def test_an_interval_not_yet_observed_is_null() -> None:

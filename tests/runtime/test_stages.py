@@ -4,7 +4,7 @@ import pytest
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.runtime.stages import STUCK_AFTER_S, Bell, Stage, Stages
+from cw_mqtt.runtime.stages import STUCK_AFTER_S, Stage, Stages, Wakeup
 from tests.waiting import DEADLINE_S, wait_until
 
 
@@ -172,10 +172,10 @@ def test_a_stage_that_does_not_end_is_left_behind_and_named(health, caplog):
 
 
 def test_a_bell_rung_twice_is_heard_once():
-    bell = Bell()
+    wakeup = Wakeup()
 
-    bell.ring()
-    bell.ring()
+    wakeup.wake()
+    wakeup.wake()
 
-    assert bell.wait(0)
-    assert not bell.wait(0)
+    assert wakeup.wait(0)
+    assert not wakeup.wait(0)

@@ -20,7 +20,7 @@ from cw_mqtt.bridge.recovery import lift_total
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.energy import carry
 from cw_mqtt.model import JOULES_PER_KWH, Chunk, SensorState
-from cw_mqtt.publish.telling import Telling
+from cw_mqtt.publish.outbox import Outbox
 from cw_mqtt.publish.topics import Topics
 from cw_mqtt.publish.totals import Retained, parse_object
 from cw_mqtt.runtime.clock import Clocks
@@ -88,7 +88,7 @@ class Walk(Home):
         """The broker is connected, and told everything."""
         if not (self._bridge.knows_totals or self.broker):
             super().store()  # the publisher waits a while for the database
-        telling = Telling(
+        telling = Outbox(
             self.settings, TOPICS, self.journal, self.health, self.events, self._bridge.now
         )
         retained = Retained(TOPICS, dict(self.broker))

@@ -8,16 +8,17 @@ What each key and device class may be is checked against `tests/data/homeassista
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
+from cw_mqtt import __version__
 from cw_mqtt.config.contract import DAY_TARIFF, NIGHT_TARIFF
-from cw_mqtt.config.settings import SensorSettings
+from cw_mqtt.config.settings import MqttSettings, SensorSettings, Settings
 from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Verdict
-from cw_mqtt.publish.topics import OFFLINE, ONLINE, Topics
+from cw_mqtt.publish.topics import OFFLINE, ONLINE, Message, Topics, to_json
 
 Component = Mapping[str, Any]
 
@@ -245,3 +246,84 @@ class Entities:
 def read_from(topic: str, name: str) -> Component:
     """Where an entity finds its value: one of a JSON object."""
     return {"state_topic": topic, "value_template": f"{{{{ value_json.{name} }}}}"}
+
+
+Style = Literal["device", "entity", "none"]
+
+MIGRATE = to_json({"migrate_discovery": True})
+
+
+def discovery_messages(prefix: str, style: Style, devices: Iterable[Device]) -> list[Message]:
+    """The discovery messages of devices, in either style."""
+    if style == "device":
+        return [device_message(prefix, device) for device in devices]
+    if style == "entity":
+        return [
+            entity_message(prefix, device, quantity, component)
+            for device in devices
+            for quantity, component in device.components.items()
+            if len(component) > 1
+        ]
+    return []
+
+
+def device_message(prefix: str, device: Device) -> Message:
+    """One message for a whole device."""
+    payload = {**device.shared, "components": device.components}
+    return Message(f"{prefix}/device/{device.node}/config", to_json(payload), 1, retain=True)
+
+
+def entity_message(prefix: str, device: Device, quantity: str, component: Component) -> Message:
+    """The message of one entity of a device."""
+    payload = {**device.shared, **component}
+    platform = payload.pop("platform")
+    topic = f"{prefix}/{platform}/{device.node}/{quantity}/config"
+    return Message(topic, to_json(payload), 1, retain=True)
+
+
+def discovery_first(topic: str) -> tuple[bool, str]:
+    """Sorts topics of discovery, in either style and under any prefix, before all others."""
+    return not topic.endswith("/config"), topic
+
+
+OTHER_STYLE: Mapping[Style, Style] = {"device": "entity", "entity": "device", "none": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What depends on the installation: discovery, and every topic that is retained.
+
+    `handed_over` are the topics of the other style of discovery.
+    """
+
+    discovery: tuple[Message, ...]
+    handed_over: frozenset[str]
+    retained: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        installation: str,
+        mqtt: MqttSettings,
+        settings: Settings,
+        counted: Collection[str] = (),
+    ) -> "Identity":
+        """The identity that these settings give to an installation.
+
+        `counted` are the tariffs in which energy was ever counted.
+        """
+        topics = Topics(mqtt.base_topic)
+        restart = "restart" in mqtt.allow_requests
+        contract = Contract(settings)
+        entities = Entities(installation, topics, __version__, contract, counted, restart)
+        # the bridge first, for the sensors refer to it
+        devices = [entities.bridge(), *map(entities.sensor, settings.sensors)]
+        style, prefix = mqtt.discovery.style, mqtt.discovery.prefix
+        messages = discovery_messages(prefix, style, devices)
+        others = discovery_messages(prefix, OTHER_STYLE[style], devices)
+        retained = topics.retained([sensor.slug for sensor in settings.sensors])
+        return cls(
+            tuple(messages),
+            frozenset(message.topic for message in others),
+            frozenset(retained | {message.topic for message in messages}),
+        )

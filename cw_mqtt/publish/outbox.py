@@ -1,5 +1,6 @@
 """What there is to tell: every sensor's values, the bridge itself, and what happened."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,15 +10,15 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import Event, SensorState
+from cw_mqtt.publish.bridge_status import BridgeStatus
 from cw_mqtt.publish.sensor import SensorPublisher
 from cw_mqtt.publish.topics import SENSOR_VALUES, Message, Topics
-from cw_mqtt.publish.vitals import Vitals
 from cw_mqtt.runtime.health import Health
 
 ORDER = (*SENSOR_VALUES, "event", "totals")
 
 
-class Telling:
+class Outbox:
     """Makes messages of what the journal holds and health knows; `events` is emptied."""
 
     def __init__(
@@ -34,7 +35,7 @@ class Telling:
         self._health = health
         self._events = events
         self._clock = clock
-        self._vitals = Vitals()
+        self._status = BridgeStatus()
         self._owner: Message | None = None
         contract = Contract(settings)
         self._sensors = [SensorPublisher(sensor, topics, contract) for sensor in settings.sensors]
@@ -66,14 +67,14 @@ class Telling:
 
     def happened(self) -> Iterator[Message]:
         """The events since the last call; one that is not taken stays."""
-        self._events.extend(self._vitals.events(self._health.stages(), self._clock()))
+        self._events.extend(self._status.events(self._health.stages(), self._clock()))
         while self._events:
             yield self._topics.event(self._events.popleft())
 
     def alive(self) -> list[Message]:
         """The health, and `online`: its acknowledgement proves the connection."""
         report = self._health.report()
-        summary = self._vitals.summary(report, time.monotonic())
+        summary = self._status.summary(report, time.monotonic())
         return [
             self._topics.bridge_health(report, summary),
             self._topics.bridge_state(online=True),
@@ -92,3 +93,25 @@ class Telling:
         """What the bridge is: `values`, and which sensors it has."""
         slugs = [sensor.slug for sensor in self._sensors]
         return self._topics.bridge_info({**values, "sensors": slugs})
+
+
+AGAIN_AT_MOST_EVERY_S = 60.0
+
+
+class RepublishTimer:
+    """When to tell everything again, asked for by Home Assistant's starts: not too often."""
+
+    def __init__(self) -> None:
+        self._at_s = math.inf
+        self._last_s = -math.inf
+
+    def ask(self, now_s: float, pause_s: float) -> None:
+        """Make it due after `pause_s`, and a minute after the last time at the earliest."""
+        self._at_s = min(self._at_s, max(now_s + pause_s, self._last_s + AGAIN_AT_MOST_EVERY_S))
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it is time; true once for what was asked."""
+        if now_s < self._at_s:
+            return False
+        self._at_s, self._last_s = math.inf, now_s
+        return True

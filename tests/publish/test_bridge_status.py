@@ -1,6 +1,6 @@
 import pytest
 
-from cw_mqtt.publish.vitals import Vitals
+from cw_mqtt.publish.bridge_status import BridgeStatus
 from cw_mqtt.runtime.health import StageHealth
 
 HALL = "receiver hall"
@@ -13,7 +13,7 @@ def report(packets: int = 0, **states: str) -> dict[str, object]:
 
 
 def test_proven_packets_are_counted_per_minute() -> None:
-    vitals = Vitals()
+    vitals = BridgeStatus()
 
     rates = [
         vitals.summary(report(packets), now_s)["packets_per_minute"]
@@ -31,11 +31,11 @@ def test_proven_packets_are_counted_per_minute() -> None:
     ],
 )
 def test_the_receiver_is_online_when_all_are(states: dict[str, str], word: str) -> None:
-    assert Vitals().summary(report(**states), 0)["receiver"] == word
+    assert BridgeStatus().summary(report(**states), 0)["receiver"] == word
 
 
 def test_a_receiver_that_is_lost_and_comes_back_is_told_once_each() -> None:
-    vitals = Vitals()
+    vitals = BridgeStatus()
     works = {HALL: StageHealth("working", 0), "mqtt": StageHealth("working", 0)}
     lost = {HALL: StageHealth("waiting", 0, "no such port"), "mqtt": StageHealth("waiting", 0)}
 
@@ -54,4 +54,4 @@ def test_a_receiver_that_is_lost_and_comes_back_is_told_once_each() -> None:
 def test_a_receiver_that_never_worked_is_not_lost() -> None:
     starting = {HALL: StageHealth("waiting", 0, "starting")}
 
-    assert not list(Vitals().events(starting, 5))
+    assert not list(BridgeStatus().events(starting, 5))

@@ -1,8 +1,8 @@
-from cw_mqtt.publish.retelling import Retelling
+from cw_mqtt.publish.outbox import RepublishTimer
 
 
 def test_all_is_told_again_once_after_the_pause() -> None:
-    retelling = Retelling()
+    retelling = RepublishTimer()
 
     retelling.ask(now_s=100, pause_s=3)
     retelling.ask(now_s=101, pause_s=8)
@@ -16,7 +16,7 @@ def test_all_is_told_again_once_after_the_pause() -> None:
 
 
 def test_all_is_told_again_once_a_minute_at_most() -> None:
-    retelling = Retelling()
+    retelling = RepublishTimer()
     retelling.ask(now_s=100, pause_s=0)
     retelling.is_due(now_s=100)
 

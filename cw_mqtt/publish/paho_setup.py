@@ -1,4 +1,4 @@
-"""What a connection to the broker needs of the network: a bell, TLS, and failures in words."""
+"""What a connection to the broker needs of the network: a wakeup, TLS, and failures in words."""
 
 import select
 import socket
@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from cw_mqtt.config.settings import TlsSettings
+from cw_mqtt.config.settings import MqttSettings, TlsSettings
 from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.publish.limits import MOST_UNACKED, Protocol
 from cw_mqtt.publish.topics import Message
-from cw_mqtt.runtime.stages import Bell
+from cw_mqtt.runtime.stages import Wakeup
 
 VERSION_REFUSED = 132
 NOT_TAKEN = {
@@ -48,8 +53,8 @@ class WillRefusedError(ResourceAwayError):
         self.will = will
 
 
-class NetworkBell(Bell):
-    """A bell that `select` can wait for, together with sockets."""
+class SocketWakeup(Wakeup):
+    """A wakeup that `select` can wait for, together with sockets."""
 
     def __init__(self) -> None:
         self._listening, self._ringing = socket.socketpair()
@@ -65,7 +70,7 @@ class NetworkBell(Bell):
         """What `select` needs."""
         return self._listening.fileno()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Let the waiting thread, or the next one that waits, go on."""
         with suppress(BlockingIOError):  # it is full of rings already
             self._ringing.send(b"!")
@@ -77,7 +82,7 @@ class NetworkBell(Bell):
                 pass
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for a ring since the last wait; false when the time ran out first."""
+        """Wait for a wakeup since the last wait; false when the time ran out first."""
         rung = bool(select.select([self], [], [], timeout_s)[0])
         self.hush()
         return rung
@@ -151,3 +156,58 @@ def in_words(error: Exception) -> str:
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     return str(error)
+
+
+VERSIONS: dict[Protocol, MQTTProtocolVersion] = {
+    "5": MQTTProtocolVersion.MQTTv5,
+    "3.1.1": MQTTProtocolVersion.MQTTv311,
+}
+# Also how long the session outlives the connection, or the will would not wait. A frozen bridge
+# must be offline within 40 s: Mosquitto sees it 22.5 to 28 s after its last packet.
+WILL_DELAY_S = 10
+
+
+def make_client(
+    settings: MqttSettings, client_id: str, will: Message | None, protocol: Protocol
+) -> paho.Client:
+    """A client that is not connected yet. Raises `ResourceAwayError` for unusable TLS files."""
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=VERSIONS[protocol],
+        transport=settings.transport,
+        reconnect_on_failure=False,
+    )
+    if settings.transport == "websockets":
+        client.ws_set_options(settings.path)
+    if settings.username is not None:
+        password = settings.password
+        client.username_pw_set(settings.username, password.get_secret_value() if password else None)
+    if settings.tls:
+        client.tls_set_context(tls_context(settings.tls))
+        client.tls_insecure_set(not settings.tls.verify)
+    if will:
+        delay = properties(protocol, PacketTypes.WILLMESSAGE, WillDelayInterval=WILL_DELAY_S)
+        client.will_set(will.topic, will.payload, will.qos, will.retain, delay)
+    client.max_inflight_messages_set(MOST_UNACKED)
+    return client
+
+
+def message_properties(protocol: Protocol, message: Message) -> Properties | None:
+    """The MQTT 5 properties of a message; None when it has none."""
+    values: dict[str, int | bytes] = {}
+    if message.expiry_s is not None:
+        values["MessageExpiryInterval"] = message.expiry_s
+    if message.correlation is not None:
+        values["CorrelationData"] = message.correlation
+    return properties(protocol, PacketTypes.PUBLISH, **values) if values else None
+
+
+def properties(protocol: Protocol, packet: int, **values: int | bytes) -> Properties | None:
+    """MQTT 5 properties of a packet; None for 3.1.1, which has none."""
+    if protocol != "5":
+        return None
+    made = Properties(packet)  # type: ignore[no-untyped-call]  # paho gives it no types
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cw_mqtt.commands.cleanup import clean_up
+from cw_mqtt.commands.discovery import clean_up
 from cw_mqtt.errors import UsageError
 from tests.mosquitto import Broker
 from tests.publish.observer import Observer

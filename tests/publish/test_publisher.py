@@ -70,7 +70,7 @@ def test_a_journal_that_learns_its_installation_goes_by_that_name(
     observer.wait_for(BRIDGE_STATE, "online")
 
     house.journal.take_installation("1a2b")
-    house.journal.ring()
+    house.journal.wake()
 
     wait_until(lambda: observer.last("homeassistant/device/1a2b_main/config"))
     observer.wait_for(temporary, "")
@@ -149,7 +149,7 @@ def test_a_silent_sensor_goes_offline_and_its_power_is_removed(
     house.start_and_wait()
 
     house.now_ts += 60
-    house.journal.ring()
+    house.journal.wake()
 
     observer.wait_for("citizenwatt/main/availability", "offline")
     assert observer.last("citizenwatt/main/power") == ""
@@ -179,7 +179,7 @@ def test_events_are_published_once(house: House, observer: Observer) -> None:
     house.start_and_wait()
 
     house.events.append(Event("sensor_rebooted", NOW_TS, "main"))
-    house.journal.ring()
+    house.journal.wake()
 
     wait_until(lambda: observer.payloads("citizenwatt/bridge/event"))
     assert not house.events
@@ -218,7 +218,7 @@ def test_what_happened_just_before_the_end_is_told(house: House, observer: Obser
 def test_a_receiver_that_is_lost_is_an_event(house: House, observer: Observer) -> None:
     house.start_and_wait()
     house.health.working("receiver hall")
-    house.journal.ring()
+    house.journal.wake()
     observer.publish("citizenwatt/bridge/request/health_check", "")
     wait_until(lambda: observer.last("citizenwatt/bridge/response/health_check"))
 

@@ -11,7 +11,7 @@ RATE_OVER_S = 30.0
 RECEIVER = "receiver "  # begins the names of their stages
 
 
-class Vitals:
+class BridgeStatus:
     """Follows the bridge's health report: the rate of packets, and receivers that come and go."""
 
     def __init__(self) -> None:
