@@ -175,7 +175,7 @@ def test_a_contract_without_a_tariff_night_has_its_energy_by_the_clock_alone():
 def test_over_a_change_of_the_clocks_night_is_shorter_or_longer(day, quarters):
     start = local_ts(day)
 
-    night = [ts for ts in range(start, start + 12 * 3600, 900) if contract(CONTRACT).is_night(ts)]
+    night = [ts for ts in range(start, start + 10 * 3600, 900) if contract(CONTRACT).is_night(ts)]
 
     assert len(night) == quarters
 

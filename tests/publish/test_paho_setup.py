@@ -13,7 +13,7 @@ import trustme
 from tests.keys import with_passphrase
 from tests.missing import MOSQUITTO, needed
 from tests.mosquitto import Broker
-from tests.program import free_port
+from tests.program import HOST, free_port
 from tests.publish.house import House
 from tests.publish.observer import Observer
 from tests.waiting import wait_until
@@ -92,6 +92,11 @@ def test_a_broker_may_be_at_an_ipv6_address(house: House, make_broker: MakeBroke
     assert house.health.report()["mqtt"]["published"] > 0
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((HOST, port)) == 0
+
+
 def listening_websocket(make_broker: MakeBroker, *lines: str) -> tuple[Broker, int]:
     """A broker with websockets on another port; once more when somebody has taken that meanwhile.
 
@@ -99,14 +104,10 @@ def listening_websocket(make_broker: MakeBroker, *lines: str) -> tuple[Broker, i
     comes a moment after the other one, and without it the broker ends.
     """
 
-    def answers() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex((broker.host, port)) == 0
-
     for _ in range(3):
         port = free_port()
         broker = make_broker(OPEN, f"listener {port}", "protocol websockets", *lines)
-        wait_until(lambda: answers() or not broker.is_running)
+        wait_until(lambda b=broker, p=port: answers(p) or not b.is_running)
         if broker.is_running:
             break
     return broker, port
