@@ -4,8 +4,9 @@ import hashlib
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -29,10 +30,9 @@ from cw_mqtt.reload import SettingsWatch
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.logs import set_up_logs
 from cw_mqtt.runtime.stages import Service, Stage, Stages
-from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.schema import HEAD
-from cw_mqtt.store.tokens import Tokens
+from cw_mqtt.store.users import Accounts, Tokens
 from cw_mqtt.store.web_queries import WebQueries
 from cw_mqtt.store.writer import DatabaseWriter
 
@@ -98,6 +98,19 @@ def config_hash(settings: Settings) -> str:
     return hashlib.sha256(settings.model_dump_json(warnings=False).encode()).hexdigest()[:12]
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What several stages work with."""
+
+    settings: Settings
+    health: Health
+    journal: Journal
+    engine: Engine
+    events: deque[Event]
+    bridge: Bridge
+    writer: DatabaseWriter
+
+
 def make_stages(
     settings: Settings,
     folder: Path,
@@ -111,6 +124,25 @@ def make_stages(
     What is to be closed after they have stopped is `held`. Raises as `run`.
     """
     set_up_logs(settings.logging)
+    parts = _make_parts(settings, events, held)
+    actions = {"restart": restart}
+    if watch:
+        actions["config/reload"] = watch.reload
+    services: list[Service] = [
+        *([_make_web(settings.web, parts)] if settings.web else []),
+        *([watch] if watch else []),
+        *_make_receivers(parts, folder),
+        parts.bridge,
+    ]
+    if settings.mqtt:
+        publisher = _make_publisher(settings.mqtt, parts, actions)
+        services.append(held.enter_context(closing(publisher)))
+    services.append(parts.writer)
+    log_start(settings)
+    return Stages([Stage(service, parts.health) for service in services])
+
+
+def _make_parts(settings: Settings, events: deque[Event], held: ExitStack) -> _Parts:
     health = Health()
     health.show("timezone", value=str(settings.timezone))
     durable = settings.journal.durability == "full"
@@ -119,37 +151,15 @@ def make_stages(
     held.callback(engine.dispose)
     bridge = Bridge(settings, journal, health, events)
     writer = DatabaseWriter(engine, settings, journal, health, bridge.load)
-    queries = WebQueries(engine, settings, flush=writer.flush)
+    return _Parts(settings, health, journal, engine, events, bridge, writer)
+
+
+def _make_receivers(parts: _Parts, folder: Path) -> Iterator[Service]:
+    bridge, settings = parts.bridge, parts.settings
     keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
-    services: list[Service] = []
-    if settings.web:
-        services.append(
-            make_web(settings.web, settings, journal, health, events, engine, queries, bridge.now)
-        )
-    actions = {"restart": restart}
-    if watch:
-        services.append(watch)
-        actions["config/reload"] = watch.reload
-    services += [
-        make_receiver(
-            receiver,
-            folder,
-            keys,
-            bridge.receive,
-            health,
-            partial(bridge.silence.of_use_s, receiver.name),
-        )
-        for receiver in settings.receivers
-    ]
-    services.append(bridge)
-    if settings.mqtt:
-        publisher = make_publisher(
-            settings.mqtt, settings, journal, health, events, bridge, actions
-        )
-        services.append(held.enter_context(closing(publisher)))
-    services.append(writer)
-    log_start(settings)
-    return Stages([Stage(service, health) for service in services])
+    for receiver in settings.receivers:
+        of_use_s = partial(bridge.silence.of_use_s, receiver.name)
+        yield make_receiver(receiver, folder, keys, bridge.receive, parts.health, of_use_s)
 
 
 def log_start(settings: Settings) -> None:
@@ -162,28 +172,23 @@ def log_start(settings: Settings) -> None:
         log.warning("%s", text)
 
 
-def make_publisher(
-    mqtt: MqttSettings,
-    settings: Settings,
-    journal: Journal,
-    health: Health,
-    events: deque[Event],
-    bridge: Bridge,
-    actions: Mapping[str, Callable[[], None]],
+def _make_publisher(
+    mqtt: MqttSettings, parts: _Parts, actions: Mapping[str, Callable[[], None]]
 ) -> "MqttPublisher":
     """The MQTT stage; imported here, since a bridge without a broker does not need it."""
     from cw_mqtt.publish.publisher import MqttPublisher
 
+    settings, bridge = parts.settings, parts.bridge
     return MqttPublisher(
         mqtt,
         settings,
-        journal=journal,
-        health=health,
-        events=events,
-        lift_total=partial(lift_total, journal),
+        journal=parts.journal,
+        health=parts.health,
+        events=parts.events,
+        lift_total=partial(lift_total, parts.journal),
         knows_totals=lambda: bridge.knows_totals,
         bridge_info=lambda: {
-            "started": health.started,
+            "started": parts.health.started,
             "database": "postgresql" if settings.database.url else "sqlite",
             "schema": HEAD,
             "config_hash": config_hash(settings),
@@ -194,31 +199,23 @@ def make_publisher(
     )
 
 
-def make_web(
-    web: WebSettings,
-    settings: Settings,
-    journal: Journal,
-    health: Health,
-    events: deque[Event],
-    engine: Engine,
-    queries: WebQueries,
-    clock: Callable[[], float],
-) -> Service:
+def _make_web(web: WebSettings, parts: _Parts) -> Service:
     """The web stage; imported here, since a bridge without the web does not need it."""
     from cw_mqtt.web.server import WebServer
 
+    settings = parts.settings
     return WebServer(
         web,
         sensors=settings.sensors,
-        journal=journal,
-        health=health,
-        queries=queries,
+        journal=parts.journal,
+        health=parts.health,
+        queries=WebQueries(parts.engine, settings, flush=parts.writer.flush),
         is_night=Contract(settings).is_night,
-        accounts=Accounts(engine),
-        tokens=Tokens(engine),
+        accounts=Accounts(parts.engine),
+        tokens=Tokens(parts.engine),
         base_topic=settings.mqtt.base_topic if settings.mqtt else None,
-        tell=events.append,
-        clock=clock,
+        tell=parts.events.append,
+        clock=parts.bridge.now,
     )
 
 

@@ -8,9 +8,8 @@ from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.journal.rows import Entry
 from cw_mqtt.model import Reading, Verdict
 from cw_mqtt.store.engine import make_engine, transaction
-from cw_mqtt.store.rows import add_entries
 from cw_mqtt.store.schema import bring_up_to_date
-from cw_mqtt.store.sensors import link_sensors
+from cw_mqtt.store.sensors import add_entries, link_sensors
 from tests.figures import cpu_s, say
 from tests.home import MAX_GAP_S, START_TS
 from tests.postgres import running_postgres

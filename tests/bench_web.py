@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from cw_mqtt.model import Role
-from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.records import Role
 from cw_mqtt.store.engine import SQLITE_NAME, sqlite_engine
 from cw_mqtt.store.schema import bring_up_to_date
+from cw_mqtt.store.users import Accounts
 from cw_mqtt.web.passwords import hash_password
 from tests.end_to_end.process import Bridge
 from tests.figures import percentile, say

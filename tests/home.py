@@ -17,7 +17,8 @@ from cw_mqtt.bridge.bridge import Bridge
 from cw_mqtt.config.contract import TariffSettings
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.energy import add_measure
-from cw_mqtt.model import Author, Event, Key, Range, Reading, SensorState, Verdict
+from cw_mqtt.model import Event, Reading, SensorState, Verdict
+from cw_mqtt.records import Author, Key, Range
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.store.engine import make_engine, transaction

@@ -19,6 +19,7 @@ from cw_mqtt.decode.framing import Framer
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.publish.requests import read_transaction
 from cw_mqtt.publish.totals import parse_object
+from cw_mqtt.web.access import Proxies
 from cw_mqtt.web.api import Api
 from cw_mqtt.web.credentials import basic_credentials, bearer_token, cookie, form_fields
 from cw_mqtt.web.endpoints import PARAMETERS, find_call
@@ -30,7 +31,6 @@ from cw_mqtt.web.http_connection import (
     environ_of,
 )
 from cw_mqtt.web.login import local
-from cw_mqtt.web.proxies import Proxies
 from tests.packets import chunk
 from tests.settings import settings
 

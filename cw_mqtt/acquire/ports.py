@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from cw_mqtt.acquire.fifo import open_fifo
-from cw_mqtt.acquire.line import Line
 from cw_mqtt.acquire.receiver import HandOver, Receiver
 from cw_mqtt.acquire.replay import ReplayReceiver
-from cw_mqtt.acquire.serial_port import open_serial, shown_port
+from cw_mqtt.acquire.serial_port import Line, open_fifo, open_serial, shown_port
 from cw_mqtt.acquire.simulated import open_simulated
 from cw_mqtt.acquire.spi import open_spi
 from cw_mqtt.config.settings import ReceiverSettings

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from cw_mqtt.acquire.line import Line
+from cw_mqtt.acquire.serial_port import Line
 from cw_mqtt.model import SILENCE_S, Chunk
 from cw_mqtt.runtime.clock import steady_s
 from cw_mqtt.runtime.health import Health

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from cw_mqtt.acquire.capture import read_capture
-from cw_mqtt.acquire.pace import paced
 from cw_mqtt.acquire.receiver import HandOver
 from cw_mqtt.runtime.clock import steady_s
 from cw_mqtt.runtime.health import Health
@@ -43,3 +43,30 @@ class ReplayReceiver:
 
     def wake(self) -> None:
         """Nothing to do: the pauses wait for `stopping` itself."""
+
+
+Value = TypeVar("Value")
+
+STEP_S = 2.0
+
+
+def paced(
+    timed: Iterable[tuple[float, Value]],
+    stopping: threading.Event,
+    speed: float = 1.0,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Iterator[Value]:
+    """Each value as many seconds after the first as its time says, `speed` times faster.
+
+    `meanwhile` is called every two seconds of a pause. Ends early when `stopping` is set.
+    """
+    began_s = time.monotonic()
+    first_s: float | None = None
+    for at_s, value in timed:
+        first_s = at_s if first_s is None else first_s
+        due_s = began_s + (at_s - first_s) / speed
+        while (left_s := due_s - time.monotonic()) > 0:
+            if stopping.wait(min(left_s, STEP_S)):
+                return
+            meanwhile()
+        yield value

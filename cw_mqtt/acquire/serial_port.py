@@ -2,12 +2,19 @@
 
 import errno
 import io
+import os
 import re
+import select
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 import serial
 
-from cw_mqtt.acquire.line import DescriptorLine, Line
-from cw_mqtt.errors import ResourceAwayError
+from cw_mqtt.errors import ResourceAwayError, with_remedy
 from cw_mqtt.model import SILENCE_S
 
 UNPLUGGED = "is not there: unplugged? See `ls /dev/serial/by-id`"
@@ -25,6 +32,55 @@ REASONS = {
     errno.EBUSY: IN_USE,
     errno.ECONNREFUSED: "refuses the connection: is the program at the other side running?",
 }
+
+
+class Line(Protocol):
+    """An open line of bytes that come in; nothing is ever sent on it."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """What has come, as soon as there is any; empty when nothing came within `timeout_s`.
+
+        Raises `ResourceAwayError` when the line is gone.
+        """
+
+    def close(self) -> None:
+        """Let the line go; it is not read again."""
+
+
+class DescriptorLine:
+    """A line that the system gives as a file descriptor: a tty, a TCP connection, a named pipe.
+
+    `port` is its name for people; `close` closes the descriptor.
+    """
+
+    def __init__(self, descriptor: int, port: str, close: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._port = port
+        self._close = close
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+
+    def read(self, timeout_s: float) -> bytes:
+        """See `Line.read`."""
+        if not self._poll.poll(timeout_s * 1000):
+            return b""
+        try:
+            content = os.read(self._descriptor, MOST_AT_ONCE)
+        except OSError as error:
+            raise self._away(str(error.strerror)) from error
+        if not content:
+            raise self._away("end of the line")
+        return content
+
+    def close(self) -> None:
+        """See `Line.close`."""
+        self._close()
+
+    def _away(self, reason: str) -> ResourceAwayError:
+        return ResourceAwayError(
+            f"{self._port} hung up ({reason}): unplugged, closed by the other side, "
+            "or read by another program too"
+        )
 
 
 def open_serial(port: str, baudrate: int) -> Line:
@@ -76,3 +132,31 @@ class PolledLine:
     def close(self) -> None:
         """See `Line.close`."""
         self._opened.close()
+
+
+MOST_AT_ONCE = 4096
+
+
+READ_AND_WRITE_BY_GROUP = 0o660
+
+
+def open_fifo(path: Path) -> Line:
+    """Open a named pipe, and make it first if nothing is there.
+
+    It is opened for writing too, so that it does not end when its writer does.
+    Raises `ResourceAwayError` when something else is there, or the folder refuses.
+    """
+    try:
+        with suppress(FileExistsError):
+            os.mkfifo(path, READ_AND_WRITE_BY_GROUP)
+            path.chmod(READ_AND_WRITE_BY_GROUP)  # whatever the umask has left of it
+        if not stat.S_ISFIFO(path.stat().st_mode):
+            raise ResourceAwayError(
+                f"{path} is there, but is no named pipe: move it away, or name another path"
+            )
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        raise ResourceAwayError(
+            f"cannot open the pipe {path}: {with_remedy(str(error.strerror))}"
+        ) from error
+    return DescriptorLine(descriptor, str(path), partial(os.close, descriptor))

@@ -9,9 +9,8 @@ from functools import partial
 from heapq import merge
 from random import Random
 
-from cw_mqtt.acquire.line import Line
-from cw_mqtt.acquire.pace import paced
-from cw_mqtt.acquire.serial_port import open_serial
+from cw_mqtt.acquire.replay import paced
+from cw_mqtt.acquire.serial_port import Line, open_serial
 from cw_mqtt.model import TAIL_SIZE
 from cw_mqtt.runtime.clock import steady_s
 from cw_mqtt.simulate.firmware import TIMER_RANGE_MS, SensorFirmware, packets

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from cw_mqtt.acquire.line import Line
+from cw_mqtt.acquire.serial_port import Line
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import BLOCK_SIZE
 

@@ -6,8 +6,8 @@ from typing import Any
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.model import Chunk, SensorState, iso_utc, timeout_s
 from cw_mqtt.runtime.clock import steady_s
-from cw_mqtt.runtime.condition import Condition
 from cw_mqtt.runtime.health import Health
+from cw_mqtt.runtime.stages import Condition
 
 FEW_FRAMES = 10
 RESTARTS_TOLD = 3  # one after the other, without a packet whose power is right

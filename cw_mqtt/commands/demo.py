@@ -30,16 +30,16 @@ from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import UsageError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.measure.tariff import Contract
-from cw_mqtt.model import Role
+from cw_mqtt.records import Role
 from cw_mqtt.run import run
 from cw_mqtt.runtime.logs import set_up_logs
 from cw_mqtt.simulate.firmware import PERIOD_S
 from cw_mqtt.simulate.household import plausible_power_w
-from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.engine import make_engine, patient, transaction
 from cw_mqtt.store.history import add_missing
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.opening import prepare_database
+from cw_mqtt.store.users import Accounts
 from cw_mqtt.web.passwords import hash_password
 
 HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only to recognize it

@@ -16,7 +16,8 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import LAST_TS, STEPS, instant_of, period_edges, period_start
 from cw_mqtt.measure.tariff import Contract, Quarter
-from cw_mqtt.model import EnergySum, iso_utc
+from cw_mqtt.model import iso_utc
+from cw_mqtt.records import EnergySum
 from cw_mqtt.store.engine import snapshot
 from cw_mqtt.store.history import Period, sensor_ids, stream, sums_between, times
 from cw_mqtt.store.measures import UNKNOWN

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from cw_mqtt.acquire.capture import CaptureWriter
-from cw_mqtt.acquire.pace import paced
+from cw_mqtt.acquire.replay import paced
 from cw_mqtt.acquire.simulated import APART_S, running_sensor
 from cw_mqtt.commands.common import duration, load
 from cw_mqtt.config.settings import Settings

@@ -8,7 +8,8 @@ import click
 
 from cw_mqtt.commands.common import AS_JSON, open_database, show
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import Deletion, iso_utc
+from cw_mqtt.model import iso_utc
+from cw_mqtt.records import Deletion
 from cw_mqtt.store.deletions import all_deletions, undelete_in_steps
 from cw_mqtt.store.engine import transaction
 

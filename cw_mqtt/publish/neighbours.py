@@ -5,8 +5,8 @@ import time
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.publish.client import TICK_S, Connection
-from cw_mqtt.publish.kept import kept
 from cw_mqtt.publish.requests import Received
+from cw_mqtt.publish.retained import kept
 from cw_mqtt.publish.topics import OFFLINE, Topics
 from cw_mqtt.publish.totals import Retained, installation_in
 

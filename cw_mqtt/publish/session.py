@@ -12,13 +12,12 @@ from cw_mqtt.config.settings import MqttSettings, Settings
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Energy, SensorState
 from cw_mqtt.publish.client import TICK_S, Connection
-from cw_mqtt.publish.handover import hand_over
-from cw_mqtt.publish.homeassistant import Identity
-from cw_mqtt.publish.kept import kept, read_back
+from cw_mqtt.publish.homeassistant import MIGRATE, Identity, discovery_first
 from cw_mqtt.publish.neighbours import Neighbours
 from cw_mqtt.publish.outbox import Outbox, RepublishTimer
 from cw_mqtt.publish.requests import Received, Requests
-from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics
+from cw_mqtt.publish.retained import kept, read_back
+from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics, cleared
 from cw_mqtt.publish.totals import Retained, topics_of_totals
 
 log = logging.getLogger(__name__)
@@ -145,7 +144,7 @@ class Session:
         info = self._topics.bridge("info")
         connection.subscribe([publication.mqtt.discovery.birth_topic, info, *requests])
         self._outbox.join_totals(self._join_total)
-        hand_over(connection, self._identity, publication.journal, publication.neighbours)
+        _hand_over(connection, self._identity, publication.journal, publication.neighbours)
         connection.publish(self._info())
         connection.publish_all(self._outbox.everything())
         self._say_alive()
@@ -202,3 +201,25 @@ class Session:
     def _say_alive(self) -> None:
         self._connection.publish_all(self._outbox.alive())
         self._health_at_s = time.monotonic() + HEALTH_EVERY_S
+
+
+def _hand_over(
+    connection: Connection, identity: Identity, journal: Journal, neighbours: Neighbours
+) -> None:
+    """Publish discovery; clear what was retained under topics no longer wanted.
+
+    For entities that change from one style of discovery to the other, Home Assistant is
+    told first, so that it keeps their history and their users' changes. Of those that end,
+    discovery is cleared before the values: an entity still there cannot read an empty value.
+    """
+    unused = journal.retained_topics() - identity.retained
+    theirs = neighbours.theirs(connection, unused)
+    journal.note_retained((), theirs)
+    ghosts = sorted(unused - theirs, key=discovery_first)
+    moving = [topic for topic in ghosts if topic in identity.handed_over]
+    migrations = (Message(topic, MIGRATE, 1, retain=True) for topic in moving)
+    for messages in (migrations, identity.discovery, map(cleared, ghosts)):
+        connection.publish_all(messages)
+        connection.settle()
+    # what the broker did not let us clear is tried again on the next connection
+    journal.note_retained((), set(ghosts) - connection.refused.keys())

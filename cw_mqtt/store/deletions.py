@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import Author, Deletion, Key, Range, iso_utc
+from cw_mqtt.model import iso_utc
+from cw_mqtt.records import Author, Deletion, Key, Range
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import whole
 from cw_mqtt.store.ranges import LISTED, TIMES, bounds, way

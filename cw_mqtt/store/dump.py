@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, Table, delete, func, insert, inspect, select, text
 
 from cw_mqtt.errors import BridgeError
-from cw_mqtt.store.sequences import repair_sequences
+from cw_mqtt.store.schema import repair_sequences
 from cw_mqtt.store.tables import metadata
 
 ROWS_AT_ONCE = 5000

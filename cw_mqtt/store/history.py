@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
-from cw_mqtt.model import EnergySum, Key, Range, StoredMeasure
+from cw_mqtt.records import EnergySum, Key, Range, StoredMeasure
 from cw_mqtt.store.measures import ADDED, OF_TIME, OLDEST_FIRST, measure_row, stored_measure, whole
 from cw_mqtt.store.ranges import MICROSECONDS
 from cw_mqtt.store.rollups import QUARTER_S, refresh, stretches

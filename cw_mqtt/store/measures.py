@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Engine, Row, bindparam, func, insert, select
 
-from cw_mqtt.model import StoredMeasure
+from cw_mqtt.records import StoredMeasure
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.tables import measures
 

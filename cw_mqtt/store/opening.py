@@ -12,11 +12,9 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import SensorState
 from cw_mqtt.store.engine import patient, snapshot, transaction
-from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.rollups import build
-from cw_mqtt.store.rows import copied_states
 from cw_mqtt.store.schema import bring_up_to_date
-from cw_mqtt.store.sensors import link_sensors
+from cw_mqtt.store.sensors import copied_states, link_sensors, write_providers
 from cw_mqtt.store.sums import stored_energy
 
 log = logging.getLogger(__name__)

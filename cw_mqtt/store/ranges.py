@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from cw_mqtt.model import Key, Range, StoredMeasure
+from cw_mqtt.records import Key, Range, StoredMeasure
 from cw_mqtt.store.measures import (
     NEWEST_FIRST,
     OF_SENSOR,

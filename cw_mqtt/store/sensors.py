@@ -1,15 +1,31 @@
 """Which row of the table `sensors` belongs to which sensor of the settings."""
 
 import logging
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any
 from unicodedata import normalize
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Double, Table, bindparam, delete, func, insert, select, update
 
+from cw_mqtt.config.contract import ProviderSettings, line_on
 from cw_mqtt.config.source import NOT_TEXT
 from cw_mqtt.errors import UsageError
+from cw_mqtt.journal.rows import Entry, read_state, state_text
+from cw_mqtt.model import SensorState, Verdict
 from cw_mqtt.store.engine import codec_of, storable
-from cw_mqtt.store.tables import measures_types, sensor_slugs, sensors
+from cw_mqtt.store.measures import ADDED, measure_row, whole
+from cw_mqtt.store.rollups import refresh, stretches
+from cw_mqtt.store.tables import (
+    bridge_states,
+    measures,
+    measures_types,
+    providers,
+    sensor_slugs,
+    sensors,
+    set_aside,
+)
 
 log = logging.getLogger(__name__)
 
@@ -110,3 +126,140 @@ def composed(name: str) -> str:
     Editors write `é` as one character or as two; an old base's name may hold a line end.
     """
     return normalize("NFC", NOT_TEXT.sub(" ", name))
+
+
+Ids = Mapping[str, int]  # of sensors, by slug
+
+# built once: building a statement takes longer than running it
+ADD_SET_ASIDE = insert(set_aside)
+ADD_STATES = insert(bridge_states)
+COPIES = select(bridge_states.c.sensor, bridge_states.c.state)
+
+
+def one_alike(table: Table) -> Any:
+    """One row of a reading, where it was: of several that are alike, it does not matter which."""
+    other = table.alias().c
+    alike = [
+        other.sensor_id == whole("of_sensor"),
+        other.timestamp == whole("was_ts"),
+        other.value == bindparam("power_w", type_=Double),
+    ]
+    return table.c.id == select(func.max(other.id)).where(*alike).scalar_subquery()
+
+
+def move(table: Table) -> Any:
+    """Give a reading another time. One that somebody has deleted meanwhile does not come back."""
+    new = {"timestamp": whole("ts"), "night_rate": whole("night")}
+    return update(table).where(one_alike(table)).values(new)
+
+
+MOVE_MEASURE, MOVE_SET_ASIDE = move(measures), move(set_aside)
+REMOVE_MEASURE = delete(measures).where(one_alike(measures))
+
+
+def add_entries(connection: Connection, entries: Sequence[Entry], ids: Ids, max_gap_s: int) -> None:
+    """Readings that count become measures, the others are set aside; some were it already."""
+    new = [entry for entry in entries if entry.was_ts is None]
+    old = [entry for entry in entries if entry.was_ts is not None]
+    undated = [e for e in old if e.reading.verdict is Verdict.UNDATED]
+    for statement, chosen, row_of in (
+        (ADDED, [e for e in new if e.reading.verdict.counts], row),
+        (ADD_SET_ASIDE, [e for e in new if not e.reading.verdict.counts], set_aside_row),
+        (MOVE_MEASURE, [e for e in old if e.reading.verdict.counts], moved_row),
+        (MOVE_SET_ASIDE, [e for e in old if not e.reading.verdict.counts], moved_row),
+        (REMOVE_MEASURE, undated, moved_row),
+        (ADD_SET_ASIDE, undated, set_aside_row),
+    ):
+        if chosen:
+            connection.execute(statement, [row_of(entry, ids) for entry in chosen])
+    times: dict[int, list[int]] = defaultdict(list)
+    for entry in entries:
+        if entry.reading.verdict.counts or entry.was_ts is not None:
+            times[ids[entry.reading.sensor]] += filter(None, (entry.was_ts, entry.reading.ts))
+    changed = {sensor_id: list(stretches(sorted(ts))) for sensor_id, ts in times.items()}
+    refresh(connection, changed, max_gap_s)
+
+
+def row(entry: Entry, ids: Ids) -> dict[str, Any]:
+    """A reading as the columns of `measures`."""
+    reading = entry.reading
+    return measure_row(ids[reading.sensor], reading.ts, reading.power_w, night=reading.night)
+
+
+def moved_row(entry: Entry, ids: Ids) -> dict[str, Any]:
+    """A reading that had another time before."""
+    reading = entry.reading
+    return {
+        "of_sensor": ids[reading.sensor],
+        "was_ts": entry.was_ts,
+        "power_w": reading.power_w,
+        "ts": reading.ts,
+        "night": int(reading.night),
+    }
+
+
+def set_aside_row(entry: Entry, ids: Ids) -> dict[str, Any]:
+    """A reading as the columns of `set_aside`."""
+    reading = entry.reading
+    return {
+        **row(entry, ids),
+        "voltage_v": reading.voltage_v,
+        "battery_mv": reading.battery_mv,
+        "reason": str(reading.verdict),
+    }
+
+
+def copied_states(connection: Connection) -> dict[str, SensorState]:
+    """The copies of the sensors' states, by slug."""
+    copies = [read_state(slug, text) for slug, text in connection.execute(COPIES)]
+    return {copy.sensor: copy for copy in copies if copy}
+
+
+def copy_states(connection: Connection, states: Collection[SensorState]) -> None:
+    """Replace the copies of these sensors' states."""
+    if not states:
+        return
+    slugs = [state.sensor for state in states]
+    connection.execute(delete(bridge_states).where(bridge_states.c.sensor.in_(slugs)))
+    rows = [{"sensor": s.sensor, "state": state_text(s)} for s in states]
+    connection.execute(ADD_STATES, rows)
+
+
+Columns = dict[str, str | float]
+
+
+def write_providers(
+    connection: Connection, contracts: Sequence[ProviderSettings], today: date
+) -> None:
+    """One row for each contract, with the prices of `today`.
+
+    Rows of other contracts stay, and are not current. Settings without any contract leave the
+    table as it is.
+    """
+    if not contracts:
+        return
+    connection.execute(update(providers).values(current=0))
+    for name in dict.fromkeys(contract.name for contract in contracts):
+        row = provider_row([contract for contract in contracts if contract.name == name], today)
+        stored = storable(name, codec_of(connection))[:LONGEST_NAME]
+        changed = connection.execute(
+            update(providers).where(providers.c.name == stored).values(**row)
+        )
+        if changed.rowcount == 0:
+            tell_substitute(name, stored)
+            type_id = electricity(connection)
+            connection.execute(insert(providers).values(name=stored, type_id=type_id, **row))
+
+
+def provider_row(lines: Sequence[ProviderSettings], today: date) -> Columns:
+    """The columns of one contract; a flat price is the same by day and by night."""
+    line = line_on(lines, today)
+    by_day, by_night = line.monthly
+    return {
+        "day_slope_watt_euros": line.tariff(night=False).eur_per_kwh,
+        "day_constant_watt_euros": by_day,
+        "night_slope_watt_euros": line.tariff(night=True).eur_per_kwh,
+        "night_constant_watt_euros": by_night,
+        "current": int(any(line.current for line in lines)),
+        "threshold": line.threshold_w,
+    }

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from cw_mqtt.config.contract import line_on
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.model import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.records import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
 from cw_mqtt.store.bounded import Heavy, bounded
 from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import snapshot, transaction

@@ -20,12 +20,10 @@ from cw_mqtt.store.deletions import forget_some
 from cw_mqtt.store.engine import place, snapshot, transaction
 from cw_mqtt.store.flush import FlushRequests
 from cw_mqtt.store.opening import build_rollups, day_at, known_states, prepare_database
-from cw_mqtt.store.providers import write_providers
 from cw_mqtt.store.refusals import Refusals, store_by_halves
 from cw_mqtt.store.retention import delete_oldest_day
-from cw_mqtt.store.rows import Ids, add_entries, copy_states
 from cw_mqtt.store.schema import HEAD
-from cw_mqtt.store.sensors import link_sensors
+from cw_mqtt.store.sensors import Ids, add_entries, copy_states, link_sensors, write_providers
 from cw_mqtt.store.sums import stored_sums
 from cw_mqtt.store.tables import bridge_positions
 

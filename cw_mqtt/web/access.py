@@ -1,20 +1,27 @@
 """Who sends the request that CherryPy has in hand, and whether they may."""
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cherrypy
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.model import Account, Role
+from cw_mqtt.records import Account, Role
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
-from cw_mqtt.web.browsers import browser_in
-from cw_mqtt.web.credentials import basic_credentials, bearer_token, cookie, form_credentials
+from cw_mqtt.web.credentials import (
+    basic_credentials,
+    bearer_token,
+    browser_in,
+    cookie,
+    form_credentials,
+    key_hash,
+    new_key,
+)
 from cw_mqtt.web.endpoints import RefusedError
-from cw_mqtt.web.proxies import Proxies
-from cw_mqtt.web.random_keys import key_hash, new_key
 
 # Our pages' scripts send it, with any value. Another site's page cannot: browsers would ask us
 # first whether it may, and we never answer that.
@@ -30,6 +37,60 @@ FORWARDED = {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-
 NO_LOGIN = "A login is needed: Basic, Bearer, or the form fields login and password."
 WRONG_LOGIN = "The login or the password is wrong."
 WRONG_TOKEN = "There is no such token. cw-mqtt user token list shows all."  # noqa: S105 - words
+
+
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+class Proxies:
+    """Believes what the `trusted` addresses and networks say of their callers, and nobody else.
+
+    `base_path` is the path below which the site is shown when no proxy says so.
+    """
+
+    def __init__(self, trusted: Iterable[str], base_path: str = "") -> None:
+        self._base_path = base_path
+        self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted]
+
+    def address(self, peer: str, forwarded_for: str) -> str:
+        """The caller's address: the last one in `X-Forwarded-For` that no trusted proxy has.
+
+        What stands before it may be made up by the caller.
+        """
+        address = normal(peer) or peer
+        for told in reversed(forwarded_for.split(",")):
+            if not self._is_trusted(address) or not (told_address := normal(told)):
+                break
+            address = told_address
+        return address
+
+    def scheme(self, peer: str, scheme: str, forwarded_proto: str) -> str:
+        """`https` when the caller speaks TLS with us or with a trusted proxy, else `http`."""
+        if forwarded_proto and self._is_trusted(peer):
+            scheme = forwarded_proto.rpartition(",")[2].strip().lower()
+        return "https" if scheme == "https" else "http"
+
+    def base_path(self, peer: str, forwarded_prefix: str) -> str:
+        """Below which path a trusted proxy shows this site, else the one of the settings."""
+        told = forwarded_prefix.strip().rstrip("/")
+        is_told = told and self._is_trusted(peer) and PREFIX.fullmatch(told)
+        return told if is_told else self._base_path
+
+    def _is_trusted(self, address: str) -> bool:
+        found = normal(address)
+        return found is not None and any(
+            ipaddress.ip_address(found) in network for network in self._trusted
+        )
+
+
+@lru_cache
+def normal(address: str) -> str | None:
+    """An IP address in its usual form, None for anything else."""
+    try:
+        ip = ipaddress.ip_address(address.strip().partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from decimal import ROUND_CEILING, Decimal
 from itertools import chain, islice
 from typing import Any, Protocol
 
-from cw_mqtt.model import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.records import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
 from cw_mqtt.web import schemas as schemas
 from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.endpoints import Endpoint, Kind, RefusedError
@@ -72,7 +72,7 @@ class Api:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The table of all paths."""
-        get, delete = "/api/<sensor>/get", "/api/<sensor>/delete"
+        get, delete, insert = (f"/api/<sensor>/{what}" for what in ("get", "delete", "insert"))
         id_range, time_range = "by_id/<id1>/<id2>", "by_time/<time1>/<time2>"
         kinds: dict[Kind, dict[str, tuple[Callable[..., Answer], Schema]]] = {
             Kind.SETTING: {
@@ -100,10 +100,7 @@ class Api:
                 f"{delete}/{id_range}": (self.delete_by_id, schemas.COUNT),
                 f"{delete}/by_time/<time1>": (self.delete_measure_by_time, schemas.COUNT),
                 f"{delete}/{time_range}": (self.delete_by_time, schemas.COUNT),
-                "/api/<sensor>/insert/<value>/<timestamp>/<night_rate>": (
-                    self.insert,
-                    schemas.DONE,
-                ),
+                f"{insert}/<value>/<timestamp>/<night_rate>": (self.insert, schemas.DONE),
             },
         }
         return tuple(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from cw_mqtt.errors import BridgeError
-from cw_mqtt.model import Account, Role, Token
+from cw_mqtt.records import Account, Role, Token
 from cw_mqtt.web.passwords import (
     LONGEST_LOGIN,
     LONGEST_PASSWORD,
@@ -22,8 +22,7 @@ from cw_mqtt.web.passwords import (
     hash_password,
     is_old,
 )
-from cw_mqtt.web.throttle import Throttle, network_of
-from cw_mqtt.web.turns import Turns
+from cw_mqtt.web.throttle import Throttle, Turns, network_of
 
 REMEMBERED_S = 300.0
 # Fewer than the threads of the web server: a flood of wrong passwords leaves some for the others.

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cw_mqtt.model import Author, Deletion, Event, iso_utc
+from cw_mqtt.model import Event, iso_utc
+from cw_mqtt.records import Author, Deletion
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,8 @@
 """What a request says of who sends it: headers, cookies and forms, as values."""
 
 import base64
+import hashlib
+import secrets
 from collections.abc import Mapping
 from io import BytesIO
 from urllib.parse import parse_qsl
@@ -83,3 +85,55 @@ def multipart_fields(content_type: str, body: bytes) -> dict[str, str]:
         return {part.name: part.raw.decode(errors="replace") for part in parts}
     except (MultipartError, ValueError):  # ValueError: a boundary that is no text
         return {}
+
+
+PREFIX = "cwmqtt_"  # for those who look for secrets where none should be
+
+
+def new_key() -> str:
+    """256 random bits as text."""
+    return secrets.token_urlsafe(32)
+
+
+def new_token() -> str:
+    """A key that shows what it is for."""
+    return PREFIX + new_key()
+
+
+def key_hash(key: str) -> str:
+    """What is stored of a key: it is random, so that one round is enough."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+# the more special ones first: most call themselves Mozilla, Chrome and Safari too
+NAMES = {
+    "Edg": "Edge",
+    "OPR": "Opera",
+    "SamsungBrowser": "Samsung Internet",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "CriOS": "Chrome",
+    "Chrom": "Chrome",
+    "Safari": "Safari",
+    "Home Assistant": "Home Assistant",
+}
+SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}
+LONGEST = 40
+
+
+def browser_in(user_agent: str) -> str:
+    """Such as `Firefox on Linux`; of an unknown one how its header begins."""
+    name = next((NAMES[mark] for mark in NAMES if mark in user_agent), None)
+    system = next((SYSTEMS[mark] for mark in SYSTEMS if mark in user_agent), None)
+    if name and system:
+        return f"{name} on {system}"
+    printable = "".join(filter(str.isprintable, user_agent)).strip()
+    return name or printable[:LONGEST] or "unknown"

@@ -9,7 +9,7 @@ from functools import cached_property
 from math import inf, isfinite
 
 from cw_mqtt.errors import BridgeError
-from cw_mqtt.model import Author
+from cw_mqtt.records import Author
 from cw_mqtt.web.schemas import Schema
 
 Value = int | float | Decimal | str | None

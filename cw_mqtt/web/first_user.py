@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from cw_mqtt.model import Account, Role
+from cw_mqtt.records import Account, Role
 from cw_mqtt.web.auth import Accounts, TooManyGuessesError
 from cw_mqtt.web.passwords import hash_password, refuse_unusable
 from cw_mqtt.web.throttle import Throttle

@@ -179,16 +179,11 @@ def environ_of(
 
     Raises `RefusedRequestError` for an address that is no path.
     """
-    head = request.head
-    target = ABSOLUTE.sub("", head.target.decode("ascii"))
-    if not target.startswith("/"):
-        raise RefusedRequestError(400, "The address begins with no /.")
-    path, _, query = target.partition("?")
+    head, (path, query) = request.head, _path_and_query(request.head)
     environ: Environ = {
         "REQUEST_METHOD": head.method.decode("ascii"),
         "SCRIPT_NAME": "",
-        # a quoted slash is no slash
-        "PATH_INFO": "%2F".join(map(_unquoted, SLASH.split(path))) if "%" in path else path,
+        "PATH_INFO": path,
         "QUERY_STRING": query,
         "SERVER_NAME": here[0],
         "SERVER_PORT": str(here[1]),
@@ -204,12 +199,25 @@ def environ_of(
         "wsgi.run_once": False,
         "cw_mqtt.is_gone": is_gone,
     }
-    for raw_name, value in head.headers:
-        name = raw_name.decode("ascii").upper().replace("-", "_")
-        key = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+    for name, value in head.headers:
+        key = _environ_key(name)
         before = f"{environ[key]}, " if key in environ else ""
         environ[key] = before + value.decode("latin-1")
     return environ
+
+
+def _path_and_query(head: h11.Request) -> tuple[str, str]:
+    target = ABSOLUTE.sub("", head.target.decode("ascii"))
+    if not target.startswith("/"):
+        raise RefusedRequestError(400, "The address begins with no /.")
+    path, _, query = target.partition("?")
+    # a quoted slash is no slash
+    return "%2F".join(map(_unquoted, SLASH.split(path))), query
+
+
+def _environ_key(header: bytes) -> str:
+    name = header.decode("ascii").upper().replace("-", "_")
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
 def _refuse_doubtful(head: h11.Request, said: bytes) -> None:

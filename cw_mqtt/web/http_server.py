@@ -18,18 +18,13 @@ import ssl
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import Enum
-from functools import partial
-from typing import TypeVar
 
+from cw_mqtt.web.http_caller import Caller, Result, Steps, Wants, part_from, request_of, send, tried
 from cw_mqtt.web.http_connection import (
-    NOT_IN_TIME,
     Environ,
     Headers,
-    HttpConnection,
     RefusedRequestError,
     Request,
     environ_of,
@@ -42,31 +37,13 @@ MOST_WAITING_REQUESTS = 32
 MOST_CONNECTIONS = 128
 MOST_OF_ONE_ADDRESS = 32
 HANDS_SHAKEN_WITHIN_S = 10.0
-IDLE_S = 20.0
-HEAD_WITHIN_S = 10.0
-BODY_WITHIN_S = 10.0
-TAKEN_WITHIN_S = 20.0  # each part of an answer
-LINGER_S = 5.0
 LOOK_EVERY_S = 0.2  # at deadlines, and whether it is to end
 END_WITHIN_S = 0.3
-READ_AT_ONCE = 16 * 1024
 TLS_HANDSHAKE = b"\x16"  # RFC 8446, 5.1
 
 NO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: begin the address with https://\n"
 
 Application = Callable[..., Iterable[bytes]]
-
-
-class Wants(Enum):
-    """What a connection waits for before it goes on."""
-
-    READ = select.EPOLLIN
-    WRITE = select.EPOLLOUT
-    TURN = "to be one of those that ask the database"
-
-
-Result = TypeVar("Result")
-Steps = Generator[Wants, None, Result]
 
 
 class Answer:
@@ -88,46 +65,6 @@ class Answer:
         """Tell the application that nothing more is wanted."""
         if close := getattr(self._answer, "close", None):
             close()
-
-
-@dataclass(eq=False, slots=True)
-class Caller:
-    """A connection that is open; only the thread that carries it on closes it.
-
-    `waits_since_s` is None while a request is being answered. `deadline_s` is for what it does
-    now, `is_sending` or not; `is_late` says that one has passed.
-    """
-
-    socket: socket.socket
-    address: tuple[str, int]
-    here: tuple[str, int]
-    waits_since_s: float | None
-    deadline_s: float | None = None
-    is_late: bool = False
-    is_sending: bool = False
-    is_registered: bool = False
-    http: HttpConnection = field(default_factory=HttpConnection)
-    steps: Steps[None] | None = None
-
-    def within(self, seconds: float) -> None:
-        """What it does next has to be done in this time."""
-        self.deadline_s = time.monotonic() + seconds
-
-    def break_off(self, how: int) -> None:
-        """Wake whoever waits for this connection: nothing more is read, or written either.
-
-        Of the socket below TLS, which another thread may have in hand.
-        """
-        with suppress(OSError):
-            socket.socket.shutdown(self.socket, how)
-
-    def is_gone(self) -> bool:
-        """Whether nobody waits for an answer any more; for any thread."""
-        if self.is_late or self.socket.fileno() < 0:
-            return True
-        look = select.poll()
-        look.register(self.socket, select.POLLRDHUP)
-        return bool(look.poll(0))
 
 
 class HttpServer:
@@ -248,21 +185,20 @@ class HttpServer:
     def _let_in(self) -> None:
         """Take one caller; epoll tells again while others stand at the door."""
         try:
-            taken, address = self._listening.accept()
+            with self._lock:  # who came first waits longest
+                taken, address = self._listening.accept()
+                taken.settimeout(0)
+                taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                caller = Caller(taken, address[:2], taken.getsockname()[:2], time.monotonic())
+                caller.steps = self._converse(caller)
+                self._make_room(address[0])
+                self._counted.add(caller)
+                self._callers[taken.fileno()] = caller
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                return  # `_look_after_deadlines` opens the door again
-            self._open_door()
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._open_door()  # else `_look_after_deadlines` does it
             return
         self._open_door()
-        taken.settimeout(0)
-        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        caller = Caller(taken, address[:2], taken.getsockname()[:2], time.monotonic())
-        caller.steps = self._converse(caller)
-        with self._lock:
-            self._make_room(address[0])
-            self._counted.add(caller)
-            self._callers[taken.fileno()] = caller
         self._carry_on(caller)
 
     def _open_door(self) -> None:
@@ -302,10 +238,10 @@ class HttpServer:
                 yield from self._welcome(caller)
                 yield from self._answer_all(caller)
             except RefusedRequestError as error:
-                yield from _send(caller, caller.http.refusal(error, self._headers))
+                yield from send(caller, caller.http.refusal(error, self._headers))
             except ssl.SSLError:
                 pass  # no hand was shaken
-            yield from _part(caller)
+            yield from part_from(caller)
         except OSError:
             pass  # the caller is gone, or takes no answer
         except Exception as error:  # one caller's trouble is nobody else's
@@ -317,7 +253,7 @@ class HttpServer:
             caller.socket.close()
 
     def _answer_all(self, caller: Caller) -> Steps[None]:
-        while request := (yield from _request(caller)):
+        while request := (yield from request_of(caller)):
             caller.waits_since_s = caller.deadline_s = None
             yield from self._answer(caller, request)
             if self._is_ending or not caller.http.goes_on():
@@ -329,14 +265,14 @@ class HttpServer:
         if not (tls := self.tls):
             return
         caller.within(HANDS_SHAKEN_WITHIN_S)
-        first = yield from _tried(lambda: caller.socket.recv(1, socket.MSG_PEEK))
+        first = yield from tried(lambda: caller.socket.recv(1, socket.MSG_PEEK))
         if first != TLS_HANDSHAKE:
             caller.socket.send(NO_TLS)
             raise ssl.SSLError
         caller.socket = tls.wrap_socket(
             caller.socket, server_side=True, do_handshake_on_connect=False
         )
-        yield from _tried(caller.socket.do_handshake)
+        yield from tried(caller.socket.do_handshake)
 
     def _answer(self, caller: Caller, request: Request) -> Steps[None]:
         by_tls = isinstance(caller.socket, ssl.SSLSocket)
@@ -349,13 +285,13 @@ class HttpServer:
         )
         if answer.is_whole:
             said = http.answer(request, answer.status, answer.headers, answer.body)
-            yield from _send(caller, said)
+            yield from send(caller, said)
             return
         try:
-            yield from _send(caller, http.begin_answer(answer.status, answer.headers))
+            yield from send(caller, http.begin_answer(answer.status, answer.headers))
             while part := (yield from self._in_turn(lambda: next(answer.parts, None))):
-                yield from _send(caller, http.part(part))
-            yield from _send(caller, http.end_answer())
+                yield from send(caller, http.part(part))
+            yield from send(caller, http.end_answer())
         finally:
             answer.close()
 
@@ -373,62 +309,3 @@ class HttpServer:
                     self._next.append(self._waiting.popleft())
                 else:
                     self._busy -= 1
-
-
-def _request(caller: Caller) -> Steps[Request | None]:
-    """The next request; None when the caller is gone, or has nothing to say for long.
-
-    Each part has a deadline as a whole, however slowly its bytes come.
-    """
-    http, phase = caller.http, ""
-    while not (request := http.request()):
-        if http.is_ended:
-            return None
-        if phase != http.phase:
-            phase = http.phase
-            limits = {"idle": IDLE_S, "head": HEAD_WITHIN_S, "body": BODY_WITHIN_S}
-            yield from _send(caller, http.invitation())
-            caller.within(limits[phase])
-        said = yield from _tried(lambda: caller.socket.recv(READ_AT_ONCE))
-        if caller.is_late and phase == "idle":
-            return None
-        if caller.is_late:
-            raise RefusedRequestError(408, NOT_IN_TIME)
-        http.receive(said)
-    return request
-
-
-def _send(caller: Caller, said: bytes) -> Steps[None]:
-    """Send bytes. Raises `OSError` when nobody takes them in time."""
-    if not said:
-        return
-    caller.within(TAKEN_WITHIN_S)
-    caller.is_sending = True
-    rest = memoryview(said)
-    while rest:
-        sent = yield from _tried(partial(caller.socket.send, rest), Wants.WRITE)
-        rest = rest[sent:]
-    caller.is_sending = False
-    caller.deadline_s = None
-
-
-def _part(caller: Caller) -> Steps[None]:
-    """Hear a caller out for a moment who may still be sending: else our last words are lost."""
-    caller.waits_since_s = time.monotonic()
-    caller.break_off(socket.SHUT_WR)
-    caller.within(LINGER_S)
-    while (yield from _tried(lambda: socket.socket.recv(caller.socket, READ_AT_ONCE))):
-        pass
-
-
-def _tried(do: Callable[[], Result], wants: Wants = Wants.READ) -> Steps[Result]:
-    """What `do` gives as soon as it need not wait."""
-    while True:
-        try:
-            return do()
-        except ssl.SSLWantWriteError:
-            yield Wants.WRITE
-        except ssl.SSLWantReadError:
-            yield Wants.READ
-        except BlockingIOError:
-            yield wants

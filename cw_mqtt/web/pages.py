@@ -11,7 +11,7 @@ import cherrypy
 
 from cw_mqtt.bounds import is_unwanted
 from cw_mqtt.errors import BusyError, ResourceAwayError
-from cw_mqtt.model import Author
+from cw_mqtt.records import Author
 from cw_mqtt.web.access import (
     BASE,
     RAW_COOKIE,

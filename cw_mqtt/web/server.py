@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import cherrypy
@@ -21,7 +22,7 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.web.access import Access, is_local
+from cw_mqtt.web.access import Access, Proxies, is_local
 from cw_mqtt.web.api import Api, WebQueries
 from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.certificate import WARN_DAYS, Certificate
@@ -40,7 +41,6 @@ from cw_mqtt.web.pages import (
     Pages,
     application,
 )
-from cw_mqtt.web.proxies import Proxies
 from cw_mqtt.web.status import FOLDER, StatusPage
 
 log = logging.getLogger(__name__)
@@ -76,48 +76,30 @@ class WebServer:
         tell: Callable[[Event], None] = lambda event: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        status = StatusPage(sensors, journal, health, base_topic, clock)
+        self._settings, self._health, self._clock = settings, health, clock
         self._changes = Changes(tell, clock)
-        api = Api(queries, self._changes, settings.max_returned_values, clock)
+        self._first_user = FirstUser(accounts)
+        self._warned_days: int | None = None
+        self._certificate = Certificate(settings.tls) if settings.tls else None
         logins = Logins(accounts, count=lambda what: health.count("web", what))
         proxies = Proxies(settings.trusted_proxies, settings.base_path)
-
-        def is_away() -> bool:
-            stage = health.stages().get("database")
-            return stage is not None and stage.state == "waiting" and stage.faults > 0
-
-        access = Access(logins, accounts, tokens, proxies, lambda: journal.installation, is_away)
-        self._first_user = FirstUser(accounts)
-        login = LoginPage(access, self._first_user)
-        offered = table(status, health, login, api)
-        pages = Pages(
-            offered,
-            {"/login": login.log_in, "/logout": login.log_out},
-            api.endpoints(),
-            access,
-            lambda: "night" if is_night(int(clock())) else "day",
+        access = Access(
+            logins, accounts, tokens, proxies, lambda: journal.installation, self._is_database_away
         )
-        self._settings = settings
-        self._health = health
-        self._clock = clock
-
-        def is_quick(environ: Mapping[str, Any]) -> bool:
-            """Whether the answer asks no database: who has a cookie may be logged in already."""
-            if environ["REQUEST_METHOD"] not in PAGE_METHODS:
-                return False
-            page = offered.get(environ["PATH_INFO"].removeprefix(settings.base_path))
-            is_known = "HTTP_COOKIE" in environ and page is offered["/login"]
-            return page is not None and not page.needs_login and not is_known
-
+        api = Api(queries, self._changes, settings.max_returned_values, clock)
+        login = LoginPage(access, self._first_user)
+        status = StatusPage(sensors, journal, health, base_topic, clock)
+        self._offered = table(status, health, login, api)
+        forms = {"/login": login.log_in, "/logout": login.log_out}
+        rate = partial(rate_at, is_night, clock)
+        pages = Pages(self._offered, forms, api.endpoints(), access, rate)
         headers = HEADERS | HEADERS_OF_TLS if settings.tls else HEADERS
-        self._certificate = Certificate(settings.tls) if settings.tls else None
         self._server = HttpServer(
             (settings.host, settings.port),
             application(pages, headers, proxies.base_path),
-            is_quick,
+            self._is_quick,
             headers,
         )
-        self._warned_days: int | None = None
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Listen and answer until `stopping`.
@@ -140,6 +122,18 @@ class WebServer:
 
     def wake(self) -> None:
         """Nothing is to be done: `serve` sees by itself that it is to return."""
+
+    def _is_database_away(self) -> bool:
+        stage = self._health.stages().get("database")
+        return stage is not None and stage.state == "waiting" and stage.faults > 0
+
+    def _is_quick(self, environ: Mapping[str, Any]) -> bool:
+        """Whether the answer asks no database: who has a cookie may be logged in already."""
+        if environ["REQUEST_METHOD"] not in PAGE_METHODS:
+            return False
+        page = self._offered.get(environ["PATH_INFO"].removeprefix(self._settings.base_path))
+        is_known = "HTTP_COOKIE" in environ and page is self._offered["/login"]
+        return page is not None and not page.needs_login and not is_known
 
     def _look_after_certificate(self) -> None:
         """Use a renewed certificate, and say in time when it ends."""
@@ -174,6 +168,11 @@ class WebServer:
                 f"cannot listen on {in_url(settings.host)}:{settings.port}: {reason}; change "
                 "web.port (or web.host), or stop the program that holds it"
             ) from error
+
+
+def rate_at(is_night: Callable[[int], bool], clock: Callable[[], float]) -> str:
+    """What the legacy API calls the tariff of now."""
+    return "night" if is_night(int(clock())) else "day"
 
 
 def table(status: StatusPage, health: Health, login: LoginPage, api: Api) -> dict[str, Page]:

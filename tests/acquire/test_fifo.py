@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.acquire.fifo import open_fifo
 from cw_mqtt.acquire.receiver import Receiver
+from cw_mqtt.acquire.serial_port import open_fifo
 from cw_mqtt.errors import ResourceAwayError
 from tests.acquire.conftest import Serving
 from tests.waiting import wait_until

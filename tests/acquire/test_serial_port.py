@@ -1,5 +1,6 @@
 """Serial ports, on a real pseudo-terminal and real TCP connections."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import serial
 import serial.rfc2217
 
 from cw_mqtt.acquire.receiver import Receiver
-from cw_mqtt.acquire.serial_port import open_serial, shown_port
+from cw_mqtt.acquire.serial_port import DescriptorLine, open_serial, shown_port
 from cw_mqtt.errors import ResourceAwayError
 from tests.acquire.conftest import Board, Serving
 from tests.waiting import DEADLINE_S, wait_until
@@ -198,3 +199,14 @@ def test_a_port_of_rfc2217_that_hangs_up_is_away(serving: Serving, server: socke
 )
 def test_a_port_is_shown_without_credentials(port: str, shown: str) -> None:
     assert shown_port(port) == shown
+
+
+def test_a_line_that_the_system_fails_to_read_is_away() -> None:
+    board, port = os.openpty()
+    os.close(port)
+    line = DescriptorLine(board, "/dev/ttyUSB0", partial(os.close, board))
+
+    with pytest.raises(ResourceAwayError, match=r"^/dev/ttyUSB0 hung up \(Input/output error\)"):
+        line.read(1.0)
+
+    line.close()

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.acquire.line import Line
 from cw_mqtt.acquire.receiver import Receiver
+from cw_mqtt.acquire.serial_port import Line
 from cw_mqtt.acquire.simulated import SimulatedLine, feed, running_sensor
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.acquire.conftest import Serving

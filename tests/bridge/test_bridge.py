@@ -10,7 +10,7 @@ import pytest
 
 from cw_mqtt.bridge import bridge
 from cw_mqtt.bridge import judge as judging
-from cw_mqtt.bridge.bridge import Bridge
+from cw_mqtt.bridge.bridge import Bridge, ChunkQueue
 from cw_mqtt.bridge.recovery import lift_total
 from cw_mqtt.decode.verify import judge
 from cw_mqtt.errors import ResourceAwayError
@@ -605,3 +605,46 @@ def isolated(count):
     for n in range(count):
         ts = times()[0] + n * 8.2
         yield Chunk("hall", ts, ts, firmware.measure(500 + n % 100))
+
+
+def chunk(size):
+    return Chunk("hall", 0.0, 0.0, bytes(size))
+
+
+def test_what_waits_is_taken_together(monkeypatch):
+    waiting = ChunkQueue()
+    waiting.put(chunk(1))
+    waiting.put(chunk(2))
+    monkeypatch.setattr(bridge, "IDLE_S", 0.0)
+
+    assert waiting.take(threading.Event()) == [chunk(1), chunk(2)]
+    assert waiting.take(threading.Event()) == []
+
+
+def test_one_commit_takes_a_few_kilobytes():
+    waiting = ChunkQueue()
+    for _ in range(9):
+        waiting.put(chunk(1024))
+
+    taken = waiting.take(threading.Event())
+
+    assert (len(taken), len(waiting)) == (4, 5)
+
+
+def test_what_is_left_is_taken_when_stopping():
+    waiting = ChunkQueue()
+    waiting.put(chunk(1))
+    stopping = threading.Event()
+    stopping.set()
+
+    assert waiting.take(stopping) == [chunk(1)]
+    assert waiting.take(stopping) is None
+
+
+def test_a_chunk_for_which_no_room_comes_is_not_taken(monkeypatch):
+    monkeypatch.setattr(bridge, "MOST_WAITING", 1)
+    monkeypatch.setattr(bridge, "FULL_WAIT_S", 0.0)
+    waiting = ChunkQueue()
+
+    assert waiting.put(chunk(1))
+    assert not waiting.put(chunk(2))

@@ -15,11 +15,11 @@ import pytest
 
 from cw_mqtt.commands import COMMANDS
 from cw_mqtt.commands.common import duration
-from cw_mqtt.commands.users import user
+from cw_mqtt.commands.user import user
 from cw_mqtt.config.settings import DatabaseSettings
-from cw_mqtt.model import Key, Range
-from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.records import Key, Range
 from cw_mqtt.store.engine import make_engine
+from cw_mqtt.store.users import Accounts
 from tests.command import call, press_ctrl_c, started, write_config
 from tests.end_to_end.process import CW_MQTT, Bridge
 from tests.home import Home, reading

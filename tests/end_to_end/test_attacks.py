@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from cw_mqtt.acquire.simulated import all_packets, running_sensor
-from cw_mqtt.model import SILENCE_S, Role
-from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.model import SILENCE_S
+from cw_mqtt.records import Role
 from cw_mqtt.store.engine import SQLITE_NAME, sqlite_engine
 from cw_mqtt.store.schema import bring_up_to_date
+from cw_mqtt.store.users import Accounts
 from cw_mqtt.web.passwords import hash_password
 from tests.end_to_end.attacks import (
     ATTACKS,

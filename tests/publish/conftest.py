@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.publish import kept
 from cw_mqtt.publish import publisher as service
-from cw_mqtt.runtime import condition
+from cw_mqtt.publish import retained as kept
+from cw_mqtt.runtime import stages
 from tests.mosquitto import Broker
 from tests.publish.doorman import Doorman
 from tests.publish.house import House
@@ -17,7 +17,7 @@ from tests.publish.observer import Observer
 @pytest.fixture(autouse=True)
 def less_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What works again is believed sooner; Mosquitto tells what it keeps right after the SUBACK."""
-    monkeypatch.setattr(condition, "BELIEVED_AFTER_S", 0.05)
+    monkeypatch.setattr(stages, "BELIEVED_AFTER_S", 0.05)
     monkeypatch.setattr(kept, "KEPT_WITHIN_S", 0.3)
     monkeypatch.setattr(service, "TICK_S", 0.1)
 

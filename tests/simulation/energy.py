@@ -6,7 +6,8 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from cw_mqtt.model import JOULES_PER_KWH, Key, Range
+from cw_mqtt.model import JOULES_PER_KWH
+from cw_mqtt.records import Key, Range
 from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.simulate.air import Habits, Signal, broadcast, lossy
 from cw_mqtt.simulate.firmware import SensorFirmware

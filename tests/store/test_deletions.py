@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import Connection, text
 
 from cw_mqtt.errors import BusyError, UsageError
-from cw_mqtt.model import Deletion, Era, Key, Range
+from cw_mqtt.model import Era
+from cw_mqtt.records import Deletion, Key, Range
 from cw_mqtt.store import deletions
 from cw_mqtt.store.deletions import KEPT_S, all_deletions, forget_some, undelete_in_steps
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.sequences import repair_sequences
+from cw_mqtt.store.schema import repair_sequences
 from cw_mqtt.store.web_queries import WebQueries
 from tests.home import AUTHOR, MAX_GAP_S, START_TS, Home, reading
 from tests.store.test_rollups import assert_right

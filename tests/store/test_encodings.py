@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from cw_mqtt.model import Role
-from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.records import Role
+from cw_mqtt.store.users import Accounts
 from tests.home import Home, reading
 from tests.postgres import PostgresServer
 from tests.settings import NIGHT_CONTRACT

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from cw_mqtt.measure.energy import NOTHING, carry
-from cw_mqtt.model import EnergySum, Key, Range
+from cw_mqtt.records import EnergySum, Key, Range
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.ranges import list_measures
 from cw_mqtt.store.retention import delete_oldest_day

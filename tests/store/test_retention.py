@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from cw_mqtt.model import Key, Range, Verdict
+from cw_mqtt.model import Verdict
+from cw_mqtt.records import Key, Range
 from cw_mqtt.store import retention
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.retention import delete_oldest_day

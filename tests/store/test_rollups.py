@@ -15,11 +15,12 @@ from sqlalchemy import Connection, event, select
 from cw_mqtt.commands.rollups import check_rollups
 from cw_mqtt.journal.rows import Entry
 from cw_mqtt.measure.energy import carry
-from cw_mqtt.model import Energy, Key, Range
+from cw_mqtt.model import Energy
+from cw_mqtt.records import Key, Range
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import ADDED, NIGHT, OF_TIME, OLDEST_FIRST, measure_row
 from cw_mqtt.store.rollups import ALL, SPANS_S, Mark, build, find_mark, forget, refresh
-from cw_mqtt.store.rows import add_entries
+from cw_mqtt.store.sensors import add_entries
 from cw_mqtt.store.sums import stored_energy
 from cw_mqtt.store.tables import sensors
 from cw_mqtt.store.web_queries import WebQueries

@@ -11,8 +11,7 @@ from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError, UsageError
 from cw_mqtt.model import Verdict
 from cw_mqtt.store.engine import make_engine, transaction
-from cw_mqtt.store.schema import bring_up_to_date
-from cw_mqtt.store.sequences import repair_sequences
+from cw_mqtt.store.schema import bring_up_to_date, repair_sequences
 from cw_mqtt.store.tables import metadata
 from tests.home import reading
 from tests.waiting import DEADLINE_S

@@ -1,9 +1,9 @@
 import pytest
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import Role, Token
+from cw_mqtt.records import Role, Token
 from cw_mqtt.store.schema import bring_up_to_date
-from cw_mqtt.store.tokens import Tokens
+from cw_mqtt.store.users import Tokens
 from tests.clock import Clock
 from tests.home import START_TS
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.model import Chain, Energy, Era, Key, Range, SensorState, Verdict
+from cw_mqtt.model import Chain, Energy, Era, SensorState, Verdict
+from cw_mqtt.records import Key, Range
 from cw_mqtt.store.cursor import Cursor, advance
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.flush import request_flush

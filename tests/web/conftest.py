@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.model import Role
+from cw_mqtt.records import Role
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.store.accounts import Accounts
 from cw_mqtt.store.engine import make_engine
 from cw_mqtt.store.tables import metadata
+from cw_mqtt.store.users import Accounts
 from cw_mqtt.web.passwords import hash_password
 from tests.home import Home
 from tests.program import free_port

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 from sqlalchemy import insert
 
-from cw_mqtt.model import Role
-from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.records import Role
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.store.tables import measures, sensors
+from cw_mqtt.store.users import Accounts
 from cw_mqtt.store.web_queries import WebQueries
 from tests.home import Home
 from tests.settings import NIGHT_CONTRACT

@@ -15,8 +15,7 @@ from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.stages import Stage
-from cw_mqtt.store.accounts import Accounts
-from cw_mqtt.store.tokens import Tokens
+from cw_mqtt.store.users import Accounts, Tokens
 from cw_mqtt.store.web_queries import WebQueries
 from cw_mqtt.web.server import WebServer
 from tests.waiting import DEADLINE_S, wait_until

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 
-from cw_mqtt.model import Account, Role
+from cw_mqtt.records import Account, Role
 from cw_mqtt.runtime.health import resident_mb
 from cw_mqtt.web import passwords
 from cw_mqtt.web.auth import MOST_WAITING, Logins, TooManyGuessesError

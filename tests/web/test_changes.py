@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from cw_mqtt.model import Author, Deletion, Event
+from cw_mqtt.model import Event
+from cw_mqtt.records import Author, Deletion
 from cw_mqtt.web.changes import Changes
 from tests.home import AUTHOR
 

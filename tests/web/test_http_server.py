@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cw_mqtt.web import http_server
+from cw_mqtt.web import http_caller, http_server
 from cw_mqtt.web.http_server import HttpServer
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -125,7 +125,7 @@ def running(application: Application) -> Iterator[Running]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has no patience with anybody."""
     for wait in ("IDLE_S", "HEAD_WITHIN_S", "BODY_WITHIN_S", "TAKEN_WITHIN_S"):
-        monkeypatch.setattr(http_server, wait, 0.2)
+        monkeypatch.setattr(http_caller, wait, 0.2)
 
 
 @pytest.mark.parametrize(

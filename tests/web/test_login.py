@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete
 
-from cw_mqtt.model import Role
-from cw_mqtt.store.accounts import Accounts
+from cw_mqtt.records import Role
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.tables import first_users, users
+from cw_mqtt.store.users import Accounts
+from cw_mqtt.web.credentials import browser_in, key_hash, new_token
 from cw_mqtt.web.passwords import hash_password
-from cw_mqtt.web.random_keys import key_hash, new_token
 from cw_mqtt.web.throttle import FREE_GUESSES
 from tests.waiting import wait_until
 from tests.web.house import AS_JSON, FORM, House
@@ -492,3 +492,32 @@ def test_no_secret_is_logged_or_stored_as_it_is(
     secrets = [ADA[1], browser.cookie.partition("=")[2], token]
     assert [s for s in secrets if s in caplog.text or s.encode() in kept] == []
     assert key_hash(token).encode() in kept
+
+
+WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox on Linux",
+        ),
+        (f"Mozilla/5.0 (Windows NT 10.0) {WEBKIT} Chrome/140.0 Safari/537.36", "Chrome on Windows"),
+        (
+            f"Mozilla/5.0 (Windows NT 10.0) {WEBKIT} Chrome/140 Safari/537 Edg/140",
+            "Edge on Windows",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Safari/604",
+            "Safari on iPhone",
+        ),
+        (f"Mozilla/5.0 (Linux; Android 15) {WEBKIT} Chrome/140 Mobile Safari", "Chrome on Android"),
+        ("curl/8.14.1", "curl/8.14.1"),
+        ("\x1b[31m" + "x" * 9000, "[31m" + "x" * 36),
+        ("", "unknown"),
+    ],
+)
+def test_a_browser_is_known_by_its_name_and_system(user_agent: str, name: str) -> None:
+    assert browser_in(user_agent) == name

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.model import Role
-from cw_mqtt.web.random_keys import key_hash, new_token
+from cw_mqtt.records import Role
+from cw_mqtt.web.credentials import key_hash, new_token
 from tests.amounts import amount
 from tests.web.house import House
 from tests.web.test_api import POINTS

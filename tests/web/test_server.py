@@ -14,7 +14,7 @@ import trustme
 from pydantic import SecretStr
 
 from cw_mqtt.config.settings import CertificateSettings
-from cw_mqtt.web import http_server
+from cw_mqtt.web import http_caller
 from cw_mqtt.web.certificate import DAY_S
 from tests.keys import with_passphrase
 from tests.waiting import DEADLINE_S, wait_until
@@ -57,7 +57,7 @@ def test_a_taken_port_is_named_and_tried_again(
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server waits for slow callers longer than this run does."""
     for wait in ("IDLE_S", "HEAD_WITHIN_S", "BODY_WITHIN_S"):
-        monkeypatch.setattr(http_server, wait, 10 * DEADLINE_S)
+        monkeypatch.setattr(http_caller, wait, 10 * DEADLINE_S)
 
 
 @pytest.mark.usefixtures("patient")
@@ -140,7 +140,7 @@ def test_chunks_in_http_1_0_are_refused(site: Site, chunks: str) -> None:
 def test_after_chunks_comes_no_other_request(
     site: Site, path: str, chunks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "BODY_WITHIN_S", 0.1)
+    monkeypatch.setattr(http_caller, "BODY_WITHIN_S", 0.1)
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     another = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -23,9 +23,8 @@ from cw_mqtt.store.dump import fill, is_empty, rows_of, stored_tables, total_row
 from cw_mqtt.store.engine import filling, place, snapshot, transaction
 from cw_mqtt.store.measures import count_measures
 from cw_mqtt.store.rollups import build
-from cw_mqtt.store.schema import HEAD, bring_up_to_date, revision_of
+from cw_mqtt.store.schema import HEAD, bring_up_to_date, repair_sequences, revision_of
 from cw_mqtt.store.sensors import link_slugs
-from cw_mqtt.store.sequences import repair_sequences
 
 
 @click.command("adopt")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cw_mqtt.commands.common import AS_JSON, open_database, show
-from cw_mqtt.model import Role, iso_utc
+from cw_mqtt.model import iso_utc
+from cw_mqtt.records import Role
 
 if TYPE_CHECKING:
-    from cw_mqtt.store.accounts import Accounts
-    from cw_mqtt.store.tokens import Tokens
+    from cw_mqtt.store.users import Accounts, Tokens
 
 ROLE = click.Choice([role.value for role in Role])
 PASSWORD = click.password_option(help="By default you are asked for it.")
@@ -122,7 +122,7 @@ def token() -> None:
 def token_add(config: Path | None, name: str, role: str, *, as_json: bool) -> None:
     """Make a token for the program NAME, and show it: it is stored nowhere."""
     from cw_mqtt.errors import UsageError
-    from cw_mqtt.web.random_keys import key_hash, new_token
+    from cw_mqtt.web.credentials import key_hash, new_token
 
     if not name.isprintable() or not 0 < len(name) <= 255:
         raise UsageError("expected a name of 1 to 255 printable characters")
@@ -181,13 +181,13 @@ def new_hash(login: str, password: str) -> str:
 
 def accounts(config: Path | None) -> "Accounts":
     """The users in the configured database."""
-    from cw_mqtt.store.accounts import Accounts
+    from cw_mqtt.store.users import Accounts
 
     return Accounts(open_database(config)[1])
 
 
 def tokens(config: Path | None) -> "Tokens":
     """The tokens in the configured database."""
-    from cw_mqtt.store.tokens import Tokens
+    from cw_mqtt.store.users import Tokens
 
     return Tokens(open_database(config)[1])

@@ -1,9 +1,9 @@
 import pytest
 
 from cw_mqtt.errors import UsageError
-from cw_mqtt.model import Account, Role, Session
-from cw_mqtt.store.accounts import LONGEST_SESSION_S, NOTED_EVERY_S, SESSION_S, Accounts
+from cw_mqtt.records import Account, Role, Session
 from cw_mqtt.store.schema import bring_up_to_date
+from cw_mqtt.store.users import LONGEST_SESSION_S, NOTED_EVERY_S, SESSION_S, Accounts
 from tests.clock import Clock
 from tests.home import START_TS
 

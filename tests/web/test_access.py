@@ -2,7 +2,7 @@
 
 import pytest
 
-from cw_mqtt.web.proxies import Proxies
+from cw_mqtt.web.access import Proxies
 
 PROXIES = Proxies(["127.0.0.1", "192.0.2.1", "2001:DB8:0::1"])
 

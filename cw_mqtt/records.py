@@ -1,0 +1,151 @@
+"""What the database has for those who ask: measures, ranges, sums, users, deletions."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from cw_mqtt.model import JOULES_PER_KWH
+
+
+class StoredMeasure(NamedTuple):
+    """A row of `measures`; `night_rate` is 1 by night, 0 by day, -1 when the old base knew not.
+
+    A tuple, since lists of them are long and a dataclass takes three times as long to make.
+    """
+
+    id: int
+    sensor_id: int
+    timestamp: int
+    value_w: float
+    night_rate: int
+
+
+class Key(StrEnum):
+    """What a range of measures is counted by."""
+
+    ID = "id"  # the row's; one sequence over all sensors
+    POSITION = "position"  # from the end in order of time: -1 is the newest, 0 the end
+    TIME = "time"  # microseconds since the epoch, so that bounds may have decimals
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One sensor's measures from `first` up to but not including `last`, counted by `key`."""
+
+    sensor_id: int
+    key: Key
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is logged in; `used_ts` is right to the day."""
+
+    number: int
+    begun_ts: int
+    used_ts: int
+    address: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes measures over the API, and from which address."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Measures of one sensor that were deleted by one call, from `first_ts` to `last_ts`.
+
+    `measures` of them can be brought back with its `number`.
+    """
+
+    number: int
+    sensor_id: int
+    at_ts: int
+    by: Author
+    first_ts: int
+    last_ts: int
+    measures: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnergySum:
+    """What some measures, at least one, carry together.
+
+    `seconds` is the measured time; `day_w` and `night_w` add up the values, of which `min_w` is
+    the lowest and `max_w` the highest.
+    """
+
+    measures: int
+    seconds: int
+    day_j: float
+    night_j: float
+    day_w: float
+    night_w: float
+    min_w: float
+    max_w: float
+
+    @property
+    def mean_w(self) -> tuple[float, float]:
+        """Mean power by day and by night: two parts that add up to it.
+
+        Measures that carry no time have the mean of their values.
+        """
+        if self.seconds:
+            return self.day_j / self.seconds, self.night_j / self.seconds
+        return self.day_w / self.measures, self.night_w / self.measures
+
+    @property
+    def kwh(self) -> tuple[float, float]:
+        """Energy by day and by night."""
+        return self.day_j / JOULES_PER_KWH, self.night_j / JOULES_PER_KWH
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A row of `providers`; slopes are per kWh, constants per month, the threshold in W.
+
+    `night_hours` are the seconds after midnight between which it is night, where known.
+    """
+
+    id: int
+    name: str
+    type_id: int
+    day_slope: float
+    day_constant: float
+    night_slope: float
+    night_constant: float
+    current: bool
+    threshold_w: int
+    night_hours: tuple[int, int] | None = None
+
+
+class Role(StrEnum):
+    """What a caller of the web may do: look, or also insert and delete measures."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may log in; `password_hash` is as the web wrote it, or as the old base did."""
+
+    login: str
+    role: Role
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What lets a program in; `used_ts` is the day of its last use, None before the first."""
+
+    name: str
+    role: Role
+    created_ts: int
+    used_ts: int | None
