@@ -17,9 +17,9 @@ PROTOCOLS = ("5", "3.1.1")
 # The program, whose broker notices sooner that it is gone.
 HURRIED = f"""
 from cw_mqtt.commands import main
-from cw_mqtt.publish import client, paho_client
+from cw_mqtt.publish import client, paho_setup
 client.KEEPALIVE_S = {amount(3, torture=client.KEEPALIVE_S)}
-client.WILL_DELAY_S = paho_client.WILL_DELAY_S = {amount(1, torture=client.WILL_DELAY_S)}
+client.WILL_DELAY_S = paho_setup.WILL_DELAY_S = {amount(1, torture=client.WILL_DELAY_S)}
 main(prog_name="cw-mqtt")
 """
 

@@ -50,7 +50,7 @@ def make_broker(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     made: list[Broker] = []
 
     def make(*settings: str) -> Broker:
-        folder = tmp_path / f"own{len(made)}"
+        folder = tmp_path / f"own{len(made) or ''}"
         folder.mkdir()
         made.append(Broker(folder, settings))
         made[-1].start()
