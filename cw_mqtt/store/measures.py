@@ -1,8 +1,9 @@
 """Statements about measures that others are made of."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Engine, Row, bindparam, func, insert, select
+from sqlalchemy import BigInteger, Engine, bindparam, func, insert, select
 
 from cw_mqtt.records import StoredMeasure
 from cw_mqtt.store.engine import transaction
@@ -41,7 +42,7 @@ def measure_row(sensor_id: int, ts: int, power_w: float, *, night: bool) -> dict
     return {"sensor_id": sensor_id, "timestamp": ts, "value": power_w, "night_rate": int(night)}
 
 
-def stored_measure(sensor_id: int, row: Row[Any, Any, Any, Any]) -> StoredMeasure:
+def stored_measure(sensor_id: int, row: Sequence[Any]) -> StoredMeasure:
     """A row of `WHOLE_ROWS` as a measure."""
     ts, value_w, night_rate, measure_id = row
     return StoredMeasure(measure_id, sensor_id, ts, value_w, night_rate)

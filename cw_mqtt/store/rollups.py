@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from cw_mqtt.store.engine import begin_writing, transaction
+from cw_mqtt.store.engine import begin_writing, quickly, transaction
 from cw_mqtt.store.interval_energy import added_up, carried
 from cw_mqtt.store.measures import WHOLE_ROWS, whole
 from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensors
@@ -96,6 +96,12 @@ class Statements:
         new = select(sensors.c.id, literal(FORM), whole("max_gap_s"), literal(0)).where(unmarked)
         self.add_marks = insert(rollup_marks).from_select(mark.keys(), new)
 
+    def run(self, connection: Connection, statement: Any, asked: Mapping[str, Any]) -> Any:
+        """Execute one of these statements."""
+        if self is OF_ONE:
+            return quickly(connection, statement, asked)
+        return connection.execute(statement, asked)
+
     def cells_between(self, span_s: int, bounds_s: int) -> Any:
         """The cells of a span in the time that is computed: whole cells of `bounds_s`."""
         return (
@@ -155,7 +161,7 @@ class Mark:
 
 def find_mark(connection: Connection, sensor_id: int) -> Mark:
     """A sensor's mark; one that says nothing while there is none."""
-    row = connection.execute(OF_ONE.marks, {"sensor_id": sensor_id}).first()
+    row = quickly(connection, OF_ONE.marks, {"sensor_id": sensor_id}).first()
     return Mark(*row) if row else Mark(sensor_id)
 
 
@@ -168,11 +174,11 @@ def lock(connection: Connection, sensor_ids: Collection[int], max_gap_s: int) ->
     begin_writing(connection)
     statements, asked = of_sensors(sensor_ids)
     if connection.dialect.name == "postgresql":
-        connection.execute(statements.lock, asked)
-    marks = [Mark(*row) for row in connection.execute(statements.marks, asked)]
+        statements.run(connection, statements.lock, asked)
+    marks = [Mark(*row) for row in statements.run(connection, statements.marks, asked)]
     if len(marks) < len(sensor_ids):
         connection.execute(statements.add_marks, asked | {"max_gap_s": max_gap_s})
-        marks = [Mark(*row) for row in connection.execute(statements.marks, asked)]
+        marks = [Mark(*row) for row in statements.run(connection, statements.marks, asked)]
     return marks
 
 
@@ -238,7 +244,7 @@ def compute(
         statements, asked = of_sensors(sensor_ids)
         asked |= bounds_of(from_ts, until_ts, max_gap_s)
         for statement in (statements.remove, *statements.add):
-            connection.execute(statement, asked)
+            statements.run(connection, statement, asked)
 
 
 def bounds_of(from_ts: int, until_ts: int, max_gap_s: int) -> dict[str, int]:

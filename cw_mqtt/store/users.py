@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from cw_mqtt.errors import UsageError
 from cw_mqtt.records import Account, Role, Session, Token
-from cw_mqtt.store.engine import transaction
+from cw_mqtt.store.engine import quickly, transaction
 from cw_mqtt.store.measures import whole
 from cw_mqtt.store.tables import first_users, sessions, tokens, users
 
@@ -61,7 +61,7 @@ class Accounts:
     def find(self, login: str) -> Account | None:
         """The account of this login, in exactly this writing."""
         with transaction(self._engine) as connection:
-            row = connection.execute(BY_LOGIN, {"login": login}).first()
+            row = quickly(connection, BY_LOGIN, {"login": login}).first()
         return account(row) if row else None
 
     def all(self) -> list[Account]:
