@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from psycopg2.extensions import encodings
 from sqlalchemy import (
     URL,
     Connection,
@@ -28,16 +27,16 @@ from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError, UsageError, with_remedy
 from cw_mqtt.journal.file import file_number
-from cw_mqtt.store import postgres
 
 log = logging.getLogger(__name__)
 
 SQLITE_NAME = "citizenwatt.sqlite"
 PAGE_BYTES = 1024  # of a new file; a batch writes whole pages, about eight of them
+CACHE_KIB = 512  # of each connection, of which there are many; the system keeps the file itself
 BUSY_TIMEOUT_S = 5
 BUSY_PAUSE_S = 0.01
 
-UTF_8 = encodings["UTF8"]
+UTF_8 = "utf_8"
 
 # SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 UNIQUE_VIOLATION = "23505"
@@ -51,6 +50,8 @@ def make_engine(settings: DatabaseSettings, data_dir: Path) -> Engine:
     """
     if settings.url is None:
         return sqlite_engine(data_dir / SQLITE_NAME)
+    from cw_mqtt.store import postgres  # 5 MB that SQLite does without
+
     # SQLAlchemy reads plain postgresql:// as another driver
     url = make_url(settings.url).set(drivername="postgresql+psycopg2")
     if settings.password:
@@ -88,6 +89,8 @@ def codec_of(connection: Connection) -> str:
     raw: Any = connection.connection.dbapi_connection
     encoding = raw.info.parameter_status("server_encoding")
     # SQL_ASCII is no encoding: it keeps any bytes, which are ours then
+    from psycopg2.extensions import encodings
+
     return UTF_8 if encoding in (None, "SQL_ASCII") else encodings.get(encoding, "ascii")
 
 
@@ -148,6 +151,7 @@ def prepare_sqlite(connection: Any, _record: object) -> None:
     switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 
 def switch_to_wal(connection: Any) -> str:
@@ -180,6 +184,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql" and "patient" in engine.get_execution_options():
+                from cw_mqtt.store import postgres
+
                 postgres.take_time(connection.connection.dbapi_connection)
             yield connection
     except DBAPIError as error:
