@@ -151,8 +151,10 @@ class Exporter:
     ) -> Iterator[tuple[Period, EnergySum | None]]:
         return sums_between(self._connection, sensor_id, edges, self._settings.energy.max_gap_s)
 
-    def _cost(self, sensor_id: int, period: Period, energy: EnergySum | None) -> float | None:
-        """What a period costs, each part of it at the prices valid then; None where unknown."""
+    def _cost(self, sensor_id: int, period: Period, energy: EnergySum | None) -> float:
+        """What a period costs at the prices valid then; without any measure nothing."""
+        if energy is None:
+            return 0.0
         parts = self._sums(sensor_id, self._contract.cut(*period))
         quarters = [Quarter(start, s.day_j, s.night_j) for (start, _), s in parts if s]
         charge = self._contract.standing_charge(*period)

@@ -103,6 +103,11 @@ class ProviderSettings(Section):
             return self.eur_per_month, self.eur_per_month
         return self.day.eur_per_month, (self.night or self.day).eur_per_month
 
+    @property
+    def is_day_and_night(self) -> bool:
+        """Whether it has two tariffs, which the night flag of a measure tells apart."""
+        return len(self.tariffs) == 2 and self.tariffs[0].name == NIGHT_TARIFF
+
     def tariff(self, *, night: bool) -> TariffSettings:
         """What counts as day or night where nothing but these two is known.
 

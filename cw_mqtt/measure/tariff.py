@@ -113,10 +113,21 @@ class Contract:
         """The monthly charges of a period, by days."""
         return math.fsum(
             months_between(*part, self._zone) * max(self._line_at(part[0]).monthly)
-            for part in pairwise(self.cut(from_ts, until_ts))
+            for part in pairwise(self._cut_at_changes(from_ts, until_ts))
         )
 
-    def cut(self, from_ts: int, until_ts: int) -> list[int]:
+    def cut(self, from_ts: int, until_ts: int) -> Iterator[int]:
+        """The edges of a period, and of the parts of it that `bill` can price.
+
+        Those are quarter hours; where the night flags tell all, the times between new prices.
+        """
+        if all(len(line.tariffs) == 1 or line.is_day_and_night for line in self._lines):
+            yield from self._cut_at_changes(from_ts, until_ts)
+            return
+        first_ts = from_ts + QUARTER_S - from_ts % QUARTER_S
+        yield from (from_ts, *range(first_ts, until_ts, QUARTER_S), until_ts)
+
+    def _cut_at_changes(self, from_ts: int, until_ts: int) -> list[int]:
         """The edges of a period, and when in it a new line becomes valid."""
         starts = (day_start(line.since, self._zone) for line in self._lines if line.since)
         return [from_ts, *sorted(ts for ts in starts if from_ts < ts < until_ts), until_ts]

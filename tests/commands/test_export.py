@@ -1,5 +1,6 @@
 """`cw-mqtt export` on both databases."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,36 @@ def test_an_export_that_failed_leaves_the_file_that_was_there(here: Installation
 @pytest.mark.parametrize("columns", [MEASURE, (*PERIOD, *COST)])
 def test_the_documentation_shows_the_columns_that_are_written(columns: tuple[str, ...]) -> None:
     assert f"    {','.join(columns)}\n" in DOCUMENTATION
+
+
+def hour_at_a_kilowatt(at: str) -> list[str]:
+    """The lines of measures of an hour in Paris."""
+    start_ts = int(datetime.fromisoformat(f"{at}+02:00").timestamp())
+    return [f"{start_ts + 60 * n},1000" for n in range(61)]
+
+
+def test_each_quarter_hour_of_many_tariffs_is_priced_by_the_clock(here: Installation) -> None:
+    weekend = {"name": "weekend", "eur_per_kwh": 1.0, "days": ["weekend"]}
+    lunch = {"name": "lunch", "eur_per_kwh": 10.0, "hours": ["12:00-14:00"]}
+    tariffs = [weekend, lunch, {"name": "rest", "eur_per_kwh": 100.0}]
+    here.configure(providers=[{"name": "six", "tariffs": tariffs}])
+    on = ("2026-09-26T12:00", "2026-09-28T12:30", "2026-09-28T20:00")  # from a Saturday on
+    here.write("timestamp,watts", *(line for at in on for line in hour_at_a_kilowatt(at)))
+    here.call("import", here.folder / "file")
+
+    bounds = ("--from", "2026-09-26", "--until", "2026-10-01")
+    (month,) = named(here.call("export", "--step", "1month", *bounds).stdout)
+
+    assert float(month["cost"]) == pytest.approx(1 + 10 + 100)
+
+
+def test_a_period_without_any_measure_costs_nothing(here: Installation) -> None:
+    price = {"eur_per_kwh": 0.2, "eur_per_month": 30}
+    here.configure(providers=[{"name": "flat", "day": price}])
+    here.write("timestamp,watts", *hour_at_a_kilowatt("2026-09-26T12:00"))
+    here.call("import", here.folder / "file")
+
+    bounds = ("--from", "2026-08-01", "--until", "2026-10-01")
+    august, september = named(here.call("export", "--step", "1month", *bounds).stdout)
+
+    assert (float(august["cost"]), float(september["cost"])) == (0, pytest.approx(30.2))
