@@ -1,4 +1,4 @@
-"""For whom something is done: what is asked for somebody who has left may be broken off."""
+"""For whom something is done: what is asked for somebody who has left may be ended early."""
 
 from collections.abc import Callable
 from contextvars import ContextVar

@@ -59,7 +59,7 @@ class BridgeError(Exception):
 
 
 class ResourceAwayError(BridgeError):
-    """A port, broker, disk or database is away: nobody's fault, opened again later."""
+    """A port, broker, disk or database is unavailable: nobody's fault, opened again later."""
 
 
 class BusyError(BridgeError):

@@ -1,4 +1,4 @@
-"""config.yaml is watched, and each file it names: what is saved is checked whole, then taken up."""
+"""config.yaml is watched, and each file it names: what is saved is checked whole, then applied."""
 
 import logging
 import threading
@@ -100,7 +100,7 @@ class SettingsWatch:
         self._taken = now if self._files <= now.keys() else {}
         self._problem, self._settings = "", new
         if changed:
-            log.info("%s: taking up %s", self._path, changed)
+            log.info("%s: applying %s", self._path, changed)
             self._say("config_reloaded", now, changed)
             self._begin_anew(new)
 
@@ -131,7 +131,7 @@ class SettingsWatch:
 
 
 def refusal(error: BridgeError) -> str:
-    """Why a file is not taken up, with the place of each mistake."""
+    """Why a file is not applied, with the place of each mistake."""
     if isinstance(error, SettingsError):
         return format_mistakes(error, "the old settings go on")
     return f"{error}; the old settings go on"

@@ -272,7 +272,7 @@ def test_who_ends_the_bridge_while_it_begins_anew_ends_it_for_good(tmp_path: Pat
     config = tmp_path / "config.yaml"
 
     config.write_text(json.dumps(json.loads(config.read_text()) | {"timezone": "Asia/Tokyo"}))
-    wait_until(lambda: "taking up timezone" in bridge.log_file.read_text())
+    wait_until(lambda: "applying timezone" in bridge.log_file.read_text())
     bridge.stop()
 
     assert bridge.exit_code == 0

@@ -60,3 +60,18 @@ def test_a_broken_link_is_found(tmp_path: Path, link: str) -> None:
     )
 
     assert broken_links(page) == [link]
+
+
+def test_the_lines_of_the_ways_are_about_those_of_their_files() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[^|]*) \| (\d+) \|", page, re.MULTILINE)
+
+    for files, said in rows:
+        names = re.findall(r"`([^`]+)`", files)
+        folder = ROOT / "cw_mqtt" / names[0].rpartition("/")[0]
+        paths = [folder / name.rpartition("/")[2] if name[-1] != "/" else name for name in names]
+        found = [path if isinstance(path, Path) else folder / path for path in paths]
+        modules = [m for path in found for m in ([path] if path.is_file() else path.glob("*.py"))]
+        lines = sum(module.read_text("utf-8").count("\n") for module in modules)
+        assert abs(lines - int(said)) <= 0.1 * lines, f"{files}: {lines} lines"
+    assert len(rows) > 15

@@ -20,8 +20,8 @@ from cw_mqtt.run import run
 def run_command(config: Path | None, *, demo_when_simulated: bool) -> None:
     """Run the bridge until Ctrl+C or SIGTERM.
 
-    It starts in any order with its neighbours: a receiver, broker or database that is away is
-    waited for. The page at port 8080 and its /health say how each of them is.
+    It starts in any order with its neighbours: a receiver, broker or database that is
+    unavailable is waited for. The page at port 8080 and its /health say how each of them is.
     """
     settings, folder = load(config)
     if demo_when_simulated and all(r.port == "simulated:" for r in settings.receivers):

@@ -115,7 +115,7 @@ class JournalFile:
             raise ResourceAwayError(f"the journal {self.path} is damaged: {error}") from error
         log.error(
             "the journal was damaged, deleted or replaced (what is there is kept as %s); a new one "
-            "begins, and could take over %s",
+            "begins, with what could be kept: %s",
             aside,
             f"all but some of: {', '.join(lost)}" if lost else "everything",
         )

@@ -75,7 +75,7 @@ class Filters:
             yield
         except OSError as error:
             if not self._said:
-                log.error("packets that come again may not be noticed: %s", error)
+                log.error("repeated packets may not be noticed: %s", error)
             self._said = True
 
     def _begin_filter(self) -> None:

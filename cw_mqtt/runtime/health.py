@@ -59,7 +59,7 @@ class Health:
         self._set_stage(stage, "working", None)
 
     def waiting(self, stage: str, reason: str, faults: int = 0) -> None:
-        """The stage's resource is away; `reason` is for the reader, without secrets."""
+        """The stage's resource is unavailable; `reason` is for the reader, without secrets."""
         self._set_stage(stage, "waiting", reason, faults)
 
     def stopped(self, stage: str, reason: str | None = None) -> None:

@@ -112,7 +112,7 @@ def tell_missing(cursor: Cursor, journal: Journal) -> None:
     oldest, _ = journal.span()
     if cursor.seq < oldest - 1:
         log.error(
-            "readings %s to %s are not in the database, and no more in the journal",
+            "readings %s to %s are in neither the database nor the journal any longer",
             cursor.seq + 1,
             oldest - 1,
         )

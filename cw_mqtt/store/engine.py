@@ -1,4 +1,4 @@
-"""The connection to SQLite or PostgreSQL, and what is said when it is away."""
+"""The connection to SQLite or PostgreSQL, and what is said when it is unavailable."""
 
 import logging
 import sqlite3

@@ -46,7 +46,7 @@ def build_rollups(engine: Engine, max_gap_s: int, stopping: threading.Event) -> 
         if stopping.is_set():
             return
         if time.monotonic() - told_s > TELL_EVERY_S:
-            log.info("adding up the stored measures: %d %%", share * 100)
+            log.info("building hourly and daily totals: %d %%", share * 100)
             told_s = time.monotonic()
 
 

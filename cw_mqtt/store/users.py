@@ -51,7 +51,7 @@ class Accounts:
     """The accounts in the database; every method may be called from any thread.
 
     A session is known by the hash of its key alone. Each method raises `ResourceAwayError` while
-    the database is away.
+    the database is unavailable.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
@@ -198,7 +198,7 @@ BY_HASH = ALL_TOKENS.where(tokens.c.key_hash == bindparam("key_hash"))
 class Tokens:
     """The tokens in the database, known by their hash alone; for any thread.
 
-    Each method raises `ResourceAwayError` while the database is away.
+    Each method raises `ResourceAwayError` while the database is unavailable.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:

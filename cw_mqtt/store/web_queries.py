@@ -47,7 +47,7 @@ PROVIDERS = select(
 class WebQueries:
     """The measures and what is known of them; every method may be called from any thread.
 
-    Each raises `ResourceAwayError` while the database is away. What is inserted or deleted
+    Each raises `ResourceAwayError` while the database is unavailable. What is inserted or deleted
     here changes the sums of the database, never the total that is published. `flush` has what
     waits stored, so that the newest measure is always seen.
     """

@@ -96,7 +96,7 @@ class DatabaseWriter:
     def flush(self) -> None:
         """Have all that waits stored, for who is about to read it; a while is waited for that.
 
-        While the database is away nothing is waited for.
+        While the database is unavailable nothing is waited for.
         """
         newest = self._journal.newest
         if self._cursor.seq < newest:
@@ -112,7 +112,7 @@ class DatabaseWriter:
         A transaction writes a dozen pages, for one reading as for many. When `stopping` is set,
         a few more batches are stored; the rest waits in the journal.
         """
-        self._forget_stored()  # the journal is bounded also while the database is away
+        self._forget_stored()  # the journal is bounded also while the database is unavailable
         if not self._open(stopping):
             return
         with closing(FlushRequests(self._settings.data_dir)) as requests:

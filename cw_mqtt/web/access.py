@@ -145,7 +145,8 @@ class Access:
     def require(self, fields: Mapping[str, str]) -> Caller:
         """Who it is; `fields` are those of its form.
 
-        Raises `NotLetInError`, `TooManyGuessesError`, and `RefusedError` when the database is away.
+        Raises `NotLetInError`, `TooManyGuessesError`, and `RefusedError` when the database is
+        unavailable.
         """
         with self._reachable():
             return self._find(fields)
@@ -201,7 +202,7 @@ class Access:
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
-        """Tell who is not known yet that the database is away, and not where it is."""
+        """Tell who is not known yet that the database is unavailable, and not where it is."""
         try:
             if self._is_database_away():
                 raise ResourceAwayError("it did not answer a moment ago")

@@ -22,7 +22,7 @@ Answer = dict[str, Any] | list[Any] | Iterator[Any] | float | bool | None
 
 
 class WebQueries(Protocol):
-    """The database, as the API needs it; each raises `ResourceAwayError` while it is away."""
+    """The database, as the API needs it; each raises `ResourceAwayError` without it."""
 
     def sensors(self) -> list[tuple[int, str, str, int]]:
         """Id, name, type and type's id of each sensor."""

@@ -32,7 +32,7 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Accounts(Protocol):
-    """The users in the database; each raises `ResourceAwayError` while it is away."""
+    """The users in the database; each raises `ResourceAwayError` while it is unavailable."""
 
     def find(self, login: str) -> Account | None:
         """The account of a login."""
@@ -60,7 +60,7 @@ class Accounts(Protocol):
 
 
 class Tokens(Protocol):
-    """The tokens in the database; raises `ResourceAwayError` while it is away."""
+    """The tokens in the database; raises `ResourceAwayError` while it is unavailable."""
 
     def find(self, key_hash: str) -> Token | None:
         """The token with this hash."""
@@ -102,7 +102,7 @@ class Logins:
 
         A right answer is remembered until five minutes after its last use, for as long as the
         stored hash stays the same; such a caller is never slowed down. Raises
-        `TooManyGuessesError`, and `ResourceAwayError` when the database is away or too many wait.
+        `TooManyGuessesError`, and `ResourceAwayError` without a database or when too many wait.
         """
         # RFC 7617 forbids them in a login, and PostgreSQL refuses a query with a NUL
         if CONTROL_CHARACTER.search(login) or len(login) > LONGEST_LOGIN:

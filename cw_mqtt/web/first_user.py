@@ -37,7 +37,7 @@ class FirstUser:
     def look(self) -> bool:
         """Print the code, once, while there is no account; whether there is none.
 
-        Raises `ResourceAwayError` while the database is away.
+        Raises `ResourceAwayError` while the database is unavailable.
         """
         if not self._is_void and self._accounts.ever_existed():
             self._is_void = True

@@ -31,7 +31,7 @@ ERRORS = {
     "403": "no login or a wrong one, not allowed to change measures, or too many values",
     "404": "there is no such path",
     "429": "too many wrong passwords; `Retry-After` says how long to wait",
-    "503": "the database is away, or too much is asked; `Retry-After` says how long to wait",
+    "503": "the database is unavailable, or too much is asked; `Retry-After` says how long to wait",
 }
 TO_LOGIN = {"description": "to the login page, for a browser that is not logged in"}
 

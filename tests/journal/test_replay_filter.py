@@ -84,4 +84,4 @@ def test_a_filter_that_cannot_be_used_stops_nothing(filters, tmp_path, caplog):
     assert not filters.remember(payloads(10))
     assert not Filters(tmp_path).know(bytes(16))
 
-    assert caplog.text.count("packets that come again may not be noticed") == 2
+    assert caplog.text.count("repeated packets may not be noticed") == 2

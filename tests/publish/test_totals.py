@@ -135,7 +135,7 @@ def test_a_lost_journal_that_learns_its_name_late_goes_on_from_what_was_publishe
     house.start_and_wait()
     installation = house.journal.installation
     house.lose_journal()
-    house.start_and_wait()  # the database is away
+    house.start_and_wait()  # the database is unavailable
     house.stop()
     house.start_and_wait()  # and the bridge was restarted meanwhile
 

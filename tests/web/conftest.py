@@ -53,7 +53,7 @@ def engine(home: Home) -> Engine:
 
 @pytest.fixture
 def away(tmp_path: Path) -> Engine:
-    """A database that is away."""
+    """A database that is unavailable."""
     return make_engine(DatabaseSettings(url="postgresql://cw@127.0.0.1:1/cw"), tmp_path)
 
 
