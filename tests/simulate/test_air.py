@@ -4,7 +4,9 @@ from collections import Counter
 from itertools import islice, pairwise
 from random import Random
 
-from cw_mqtt.simulate.air import (
+from cw_mqtt.simulate.firmware import SensorFirmware
+from tests.packets import KEY, START_TS
+from tests.simulate.air import (
     Attacker,
     Habits,
     Kind,
@@ -14,8 +16,6 @@ from cw_mqtt.simulate.air import (
     mutated,
     repeated,
 )
-from cw_mqtt.simulate.firmware import SensorFirmware
-from tests.packets import KEY, START_TS
 
 
 def sent(count=1000, **habits):

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from cw_mqtt.model import SILENCE_S
-from cw_mqtt.simulate.air import Signal
-from cw_mqtt.simulate.cable import BOOT_TEXT, Cable, Fault, spoil
 from cw_mqtt.simulate.firmware import receiver_line
+from tests.simulate.air import Signal
+from tests.simulate.cable import BOOT_TEXT, Cable, Fault, spoil
 
 PAYLOAD = bytes(range(100, 116))
 

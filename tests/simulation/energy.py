@@ -9,11 +9,11 @@ from random import Random
 from cw_mqtt.model import JOULES_PER_KWH
 from cw_mqtt.records import Key, Range
 from cw_mqtt.runtime.stages import Stage
-from cw_mqtt.simulate.air import Habits, Signal, broadcast, lossy
 from cw_mqtt.simulate.firmware import SensorFirmware
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.web_queries import WebQueries
 from tests.packets import KEY, START_TS
+from tests.simulate.air import Habits, Signal, broadcast, lossy
 from tests.simulation.house import Listener
 from tests.waiting import DEADLINE_S, wait_until
 

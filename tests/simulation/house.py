@@ -11,11 +11,11 @@ from cw_mqtt.bridge.bridge import Bridge
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Chunk, Heard, Reading, SensorState
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
-from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.home import Home
 from tests.packets import KEY, START_TS
+from tests.simulate.air import Attacker, Habits, Signal, attacked, broadcast, lossy, repeated
+from tests.simulate.cable import Cable
 
 AWAKE_MS = (637, 713)  # the 2014 firmware, acknowledged or not
 REPEATED_SHARE = 0.02

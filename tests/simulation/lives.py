@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import cycle, takewhile
 from random import Random
 
-from cw_mqtt.simulate.air import Habits, Signal, broadcast, lossy
 from cw_mqtt.simulate.firmware import SensorFirmware, TaggedFirmware
 from tests.packets import KEY, START_TS
+from tests.simulate.air import Habits, Signal, broadcast, lossy
 from tests.simulation.house import AWAKE_MS
 
 HOUR_S = 3600.0

@@ -8,7 +8,7 @@ from itertools import pairwise
 from Crypto.Cipher import AES
 
 from cw_mqtt.model import Reading
-from cw_mqtt.simulate.air import Kind, Signal
+from tests.simulate.air import Kind, Signal
 
 Accepted = tuple[int, float]  # time in whole seconds, power in W
 LATE_S = 1  # a burst that was split may be stamped in the next second

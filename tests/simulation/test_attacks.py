@@ -9,9 +9,9 @@ from random import Random
 import pytest
 from Crypto.Cipher import AES
 
-from cw_mqtt.simulate.air import Kind, Signal, mutated
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY
+from tests.simulate.air import Kind, Signal, mutated
 from tests.simulation.house import Scene, sensor
 from tests.simulation.scoring import accepted_readings, score
 

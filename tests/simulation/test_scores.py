@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from cw_mqtt.simulate.air import Signal
-from cw_mqtt.simulate.cable import Cable
 from cw_mqtt.simulate.firmware import SensorFirmware, TaggedFirmware
 from tests.amounts import amount
 from tests.packets import KEY, OTHER_KEY, START_TS
 from tests.settings import SENSOR
+from tests.simulate.air import Signal
+from tests.simulate.cable import Cable
 from tests.simulation.house import FORGED_AT_ONCE, Listener, Scene, fuzzed, on_the_air, sensor
 from tests.simulation.scoring import Score, accepted_by_2014_rule, accepted_readings, score
 

@@ -10,8 +10,8 @@ from itertools import count
 from random import Random
 
 from cw_mqtt.model import SILENCE_S, Chunk
-from cw_mqtt.simulate.air import Signal
 from cw_mqtt.simulate.firmware import receiver_line
+from tests.simulate.air import Signal
 
 BOOT_TEXT = b"CitizenWatt receiver ready\r\n"
 SPLIT_S = 0.016  # what a USB adapter may hold the rest of a burst back
