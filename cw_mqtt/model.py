@@ -235,6 +235,14 @@ def timeout_s(interval_s: float | None, configured_s: float | None) -> float:
     return max(SHORTEST_TIMEOUT_S, SILENT_INTERVALS * usual_s)
 
 
+def is_silent(seen_ts: float | None, limit_s: float, now_ts: float) -> bool:
+    """Whether a sensor last heard at `seen_ts` counts as offline: on the page, on MQTT, anywhere.
+
+    What a clock that was ahead has dated counts as old.
+    """
+    return seen_ts is None or abs(now_ts - seen_ts) > limit_s
+
+
 def iso_utc(ts: float) -> str:
     """An instant as people and Home Assistant read it, such as `2026-11-22T22:33:15Z`."""
     return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,8 +4,8 @@ import logging
 
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.measure.tariff import Contract
-from cw_mqtt.model import Energy, Event, Reading, SensorState, timeout_s
-from cw_mqtt.publish.topics import Message, Topics, is_due, is_online
+from cw_mqtt.model import Energy, Event, Reading, SensorState, is_silent, timeout_s
+from cw_mqtt.publish.topics import Message, Topics, is_due
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class SensorPublisher:
     def messages(self, state: SensorState, now_ts: float) -> list[Message]:
         """What to publish now that the sensor is in `state`, the most urgent first."""
         limit_s = timeout_s(state.chain.interval_s, self._settings.availability_timeout_s)
-        online = is_online(state.seen_ts, limit_s, now_ts)
+        online = not is_silent(state.seen_ts, limit_s, now_ts)
         turned = online != self._online
         kwh, latest = self._total_kwh(state.energy), state.latest
         due = self._is_due(latest, kwh, limit_s)

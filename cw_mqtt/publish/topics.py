@@ -109,7 +109,7 @@ class Topics:
         """The newest power in W, kept for as long as it is current; outdated, it is removed."""
         latest, left_s = state.latest, 0
         if latest:
-            left_s = math.ceil(timeout_s - since_s(latest.ts, now_ts))
+            left_s = math.ceil(timeout_s - abs(now_ts - latest.ts))
         payload = str(round(latest.power_w)) if latest and left_s > 0 else ""
         return Message(
             self.sensor(state.sensor, "power"),
@@ -158,16 +158,6 @@ def contract_values(contract: Contract, latest: Reading, energy: Energy | None) 
 def cleared(topic: str) -> Message:
     """Removes what the broker keeps under `topic`."""
     return Message(topic, "", 1, retain=True)
-
-
-def is_online(seen_ts: float | None, timeout_s: float, now_ts: float) -> bool:
-    """Whether a sensor last heard at `seen_ts` counts as online."""
-    return seen_ts is not None and since_s(seen_ts, now_ts) <= timeout_s
-
-
-def since_s(ts: float, now_ts: float) -> float:
-    """How long ago something was; what a clock that was ahead has dated counts as old."""
-    return abs(now_ts - ts)
 
 
 def is_due(sent: Reading, latest: Reading, policy: PublishSettings, timeout_s: float) -> bool:

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from cw_mqtt import __version__
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.model import SensorState, iso_utc, timeout_s
+from cw_mqtt.model import SensorState, is_silent, iso_utc, timeout_s
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.web.access import base_path
 
@@ -68,11 +68,15 @@ class StatusPage:
         """The page as of now, with a button to log out whoever is logged in."""
         now_ts = self._clock()
         states = self._journal.states()
-        sensors = [(s, states.get(s.slug, SensorState(s.slug))) for s in self._sensors]
+        known = [(s, states.get(s.slug, SensorState(s.slug))) for s in self._sensors]
+        sensors = [
+            (sensor, state, is_silent(state.seen_ts, self._limit_s(sensor, state), now_ts))
+            for sensor, state in known
+        ]
         stages = self._health.stages()
         return TEMPLATES.get_template("status.html").render(
             now_ts=now_ts,
-            sensors=[(s, state, is_silent(s, state, now_ts)) for s, state in sensors],
+            sensors=sensors,
             stages=stages,
             idle=[name for name, stage in stages.items() if stage.state != "working"],
             base_topic=self._base_topic,
@@ -80,9 +84,5 @@ class StatusPage:
             logged_in=logged_in,
         )
 
-
-def is_silent(sensor: SensorSettings, state: SensorState, now_ts: float) -> bool:
-    """Whether the sensor was not heard for so long that its power may no longer be true."""
-    limit_s = timeout_s(state.chain.interval_s, sensor.availability_timeout_s)
-    # abs: what a clock that was ahead has dated counts as old
-    return state.seen_ts is None or abs(now_ts - state.seen_ts) > limit_s
+    def _limit_s(self, sensor: SensorSettings, state: SensorState) -> float:
+        return timeout_s(state.chain.interval_s, sensor.availability_timeout_s)

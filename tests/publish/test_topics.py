@@ -7,8 +7,8 @@ import pytest
 
 from cw_mqtt.config.settings import PublishSettings
 from cw_mqtt.measure.tariff import Contract
-from cw_mqtt.model import Event, SensorState, timeout_s
-from cw_mqtt.publish.topics import Message, Topics, is_due, is_online
+from cw_mqtt.model import Event, SensorState, is_silent, timeout_s
+from cw_mqtt.publish.topics import Message, Topics, is_due
 from tests.publish.house import NOW_TS, reading, state
 from tests.settings import NIGHT_CONTRACT, settings
 
@@ -135,7 +135,7 @@ def test_a_sensor_may_be_silent_for_six_of_its_intervals(
     [(None, False), (100.0, True), (150.0, True), (99.9, False), (1e9, False)],
 )
 def test_a_sensor_is_online_until_its_timeout(seen_ts: float | None, online: bool) -> None:
-    assert is_online(seen_ts, timeout_s=50, now_ts=150) is online
+    assert is_silent(seen_ts, limit_s=50, now_ts=150) is not online
 
 
 @pytest.mark.parametrize(
