@@ -2,8 +2,12 @@
 
 import pytest
 
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import SensorState
-from cw_mqtt.web.status import age, grouped, is_silent
+from cw_mqtt.publish.sensor import SensorPublisher
+from cw_mqtt.publish.topics import Topics
+from cw_mqtt.web.status import TEMPLATES, StatusPage, age, grouped
+from tests.home import Home
 from tests.web.site import NOW_TS, sensor
 
 
@@ -39,9 +43,21 @@ def test_thousands_are_apart_by_a_space_that_does_not_break() -> None:
         (NOW_TS + 3600, None, True),
     ],
 )
-def test_a_sensor_is_silent_after_its_timeout(
-    seen_ts: float | None, timeout_s: float | None, expected: bool
+def test_page_and_mqtt_call_a_sensor_silent_at_the_same_instants(
+    seen_ts: float | None,
+    timeout_s: float | None,
+    expected: bool,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = sensor("main", "Main").model_copy(update={"availability_timeout_s": timeout_s})
+    state = SensorState("main", seen_ts=seen_ts)
+    home.journal.commit([state])
+    monkeypatch.setitem(TEMPLATES.globals, "base", lambda: "")  # there is no request
+    publisher = SensorPublisher(settings, Topics("cw"), Contract(home.settings))
 
-    assert is_silent(settings, SensorState("main", seen_ts=seen_ts), NOW_TS) is expected
+    page = StatusPage([settings], home.journal, home.health, None, lambda: NOW_TS).html(None)
+    told = {message.topic: message.payload for message in publisher.messages(state, NOW_TS)}
+
+    assert ('class="card silent"' in page) is expected
+    assert (told["cw/main/availability"] == "offline") is expected
