@@ -149,8 +149,8 @@ class HttpServer:
 
     def _work(self) -> None:
         """Carry on whoever has something to say, until the end."""
-        with suppress(OSError, ValueError):  # the end has closed what it waits for
-            while not self._is_ending:
+        while not self._is_ending:
+            with suppress(OSError, ValueError):  # the end closes what it waits for
                 for descriptor, _ in self._epoll.poll(maxevents=1):
                     if caller := self._callers.get(descriptor):
                         self._carry_on(caller)
@@ -158,21 +158,23 @@ class HttpServer:
                         self._let_in()
 
     def _carry_on(self, caller: Caller) -> None:
-        """Go on with a connection until it waits, then with those whose turn has come.
+        """Go on with a connection, then with those whose turn has come meanwhile."""
+        self._next.append(caller)
+        with suppress(IndexError):
+            while True:
+                self._go_on(self._next.popleft())
 
-        Once it waits another thread may have it: that comes last.
-        """
+    def _go_on(self, caller: Caller) -> None:
+        """Go on until it waits. Then another thread may have it: that comes last."""
         for wants in caller.steps or ():
             if wants is not Wants.TURN:
                 self._await(caller, wants.value | select.EPOLLONESHOT)
-                break
+                return
             with self._lock:
                 if self._busy == WORKERS:
                     self._waiting.append(caller)
-                    break
+                    return
                 self._busy += 1
-        with suppress(IndexError):
-            self._carry_on(self._next.popleft())
 
     def _await(self, caller: Caller, events: int) -> None:
         with suppress(OSError, ValueError):  # the end has closed it

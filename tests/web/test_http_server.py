@@ -103,6 +103,14 @@ class Running:
         self._callers.close()
 
 
+def answers_of(caller: socket.socket, most: int) -> int:
+    """How many answers come, up to so many."""
+    said = b""
+    while said.count(b"HTTP/1.1 200 OK") < most and (more := caller.recv(65536)):
+        said += more
+    return said.count(b"HTTP/1.1 200 OK")
+
+
 def first_line(caller: socket.socket) -> str:
     with caller.makefile("rb") as answers:
         return answers.readline().decode().strip()
@@ -299,3 +307,18 @@ def test_a_caller_who_ends_his_side_is_answered(running: Running) -> None:
     caller.shutdown(socket.SHUT_WR)
 
     assert first_line(caller) == "HTTP/1.1 200 OK"
+
+
+def test_hundreds_that_had_to_wait_for_their_turn_are_answered_one_after_the_other(
+    running: Running, application: Application
+) -> None:
+    for _ in range(http_server.WORKERS):
+        running.call(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: application.waiting == http_server.WORKERS)
+    pipelined = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 200
+    callers = [running.call(pipelined) for _ in range(10)]
+    wait_until(lambda: len(running.server._waiting) == len(callers))
+
+    application.go_on.set()
+
+    assert [answers_of(caller, 200) for caller in callers] == [200] * len(callers)
