@@ -1,13 +1,13 @@
 """An HTTP server for a WSGI application, which no slow or silent caller can hold up.
 
-A few threads wait together for whatever connection has something to say (epoll). The one that is
-woken reads what is there, without waiting; when that makes a request whole, it answers it too, and
-looks after the next. So a request never goes from one thread to another, and a caller who takes
-his time costs a connection and no thread.
+Two threads lead: they wait for whatever connection has something to say (epoll). The one that is
+woken reads what is there, without waiting; when that makes a request whole, it answers it too. So
+a request never goes from one thread to another, and a caller who takes his time costs a connection
+and no thread.
 
-What asks the database is answered in at most `WORKERS` threads; the others are left for what asks
-nothing of it, whatever becomes of the database. How a connection goes on is one generator, which
-says what it waits for, and is carried on by any of the threads, one at a time.
+Who is about to ask the database lets another thread lead. `WORKERS` threads may be there, so that
+two are left for what asks nothing of it, whatever becomes of the database. How a connection goes
+on is one generator, which says what it waits for; any of the threads carries it on, one at a time.
 """
 
 import errno
@@ -37,6 +37,7 @@ MOST_WAITING_REQUESTS = 32
 MOST_CONNECTIONS = 128
 MOST_OF_ONE_ADDRESS = 32
 HANDS_SHAKEN_WITHIN_S = 10.0
+ALONE_WITHIN_S = 0.02  # Python does one thing at a time: who is quick is quicker alone
 LOOK_EVERY_S = 0.2  # at deadlines, and whether it is to end
 END_WITHIN_S = 0.3
 TLS_HANDSHAKE = b"\x16"  # RFC 8446, 5.1
@@ -87,6 +88,7 @@ class HttpServer:
         self._is_quick = is_quick
         self._headers = headers
         self._lock = threading.Lock()
+        self._alone = threading.Lock()
 
     def listen(self) -> socket.socket:
         """The port, taken for us. Raises `OSError` when it cannot be had."""
@@ -110,6 +112,8 @@ class HttpServer:
         self._next: deque[Caller] = deque()  # who have it
         self._busy = self._had_turns = self._seen_turns = 0
         self._is_ending = False
+        self._leaders = threading.Semaphore(QUICK_WORKERS)
+        self._thread = threading.local()
         listening.settimeout(0)
         self._listening = listening
         ending, end = socket.socketpair()
@@ -150,12 +154,25 @@ class HttpServer:
     def _work(self) -> None:
         """Carry on whoever has something to say, until the end."""
         while not self._is_ending:
+            self._lead()
             with suppress(OSError, ValueError):  # the end closes what it waits for
                 for descriptor, _ in self._epoll.poll(maxevents=1):
                     if caller := self._callers.get(descriptor):
                         self._carry_on(caller)
                     elif descriptor == self._listening.fileno():
                         self._let_in()
+
+    def _lead(self) -> None:
+        """Wait to be one of those few that look after all connections."""
+        if not getattr(self._thread, "leads", False):
+            self._leaders.acquire()
+            self._thread.leads = True
+
+    def _follow(self) -> None:
+        """Let another thread look after the connections: this one may take long."""
+        if getattr(self._thread, "leads", False):
+            self._thread.leads = False
+            self._leaders.release()
 
     def _carry_on(self, caller: Caller) -> None:
         """Go on with a connection, then with those whose turn has come meanwhile."""
@@ -302,9 +319,13 @@ class HttpServer:
         if is_quick:
             return work()
         yield Wants.TURN
+        self._follow()
+        is_alone = self._alone.acquire(timeout=ALONE_WITHIN_S)
         try:
             return work()
         finally:
+            if is_alone:
+                self._alone.release()
             with self._lock:
                 self._had_turns += 1
                 if self._waiting:
