@@ -20,7 +20,7 @@ from cw_mqtt.store.rollups import lock, refresh_locked
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
-ROWS_AT_ONCE = 2000
+ROWS_AT_ONCE = 500
 LONG_RANGE = 2 * 86400 * MICROSECONDS
 LATEST_TS = 253_402_300_799  # the end of the year 9999, the last that dates can say
 

@@ -15,7 +15,7 @@ MICROSECONDS = 1_000_000
 MICROSECOND = Decimal("1e-6")
 MOST_LISTED = 100_000
 INSERT = "/api/<sensor>/insert"
-FEW = 2000
+FEW = 500
 MOST_GROUPS = 10_000
 
 Answer = dict[str, Any] | list[Any] | Iterator[Any] | float | bool | None

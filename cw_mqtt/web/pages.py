@@ -32,7 +32,7 @@ PAGE_METHODS = ("GET", "HEAD")
 API_METHODS = ("GET", "HEAD", "POST")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
-ROWS_AT_ONCE = 2000
+ROWS_AT_ONCE = 500
 FOR_PROGRAMS = ("/api", "/health")
 
 Body = bytes | Iterator[bytes]

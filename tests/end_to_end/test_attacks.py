@@ -32,7 +32,7 @@ from tests.figures import percentile
 from tests.packets import KEY
 from tests.waiting import wait_until
 
-MOST_MORE_MB = 45  # a password's check takes 19 for a moment, long lists to many 20
+MOST_MORE_MB = 35  # a password's check takes 19 for a moment
 MOST_LOG_LINES = 40
 HONEST = 90  # an address from which nobody guesses
 
