@@ -19,20 +19,10 @@ from cw_mqtt.web.http_connection import (
 )
 
 IDLE_S = 20.0
-
-
 HEAD_WITHIN_S = 10.0
-
-
 BODY_WITHIN_S = 10.0
-
-
 TAKEN_WITHIN_S = 20.0  # each part of an answer
-
-
 LINGER_S = 5.0
-
-
 READ_AT_ONCE = 16 * 1024
 
 

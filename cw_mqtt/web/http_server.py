@@ -126,13 +126,15 @@ class HttpServer:
             ]
             for thread in threads:
                 thread.start()
-            while not stopping.is_set():
-                self._look_after_deadlines()
-                look()
-                stopping.wait(LOOK_EVERY_S)
-            self._is_ending = True
-            end.close()
-            self._finish(threads)
+            try:
+                while not stopping.is_set():
+                    self._look_after_deadlines()
+                    look()
+                    stopping.wait(LOOK_EVERY_S)
+            finally:
+                self._is_ending = True
+                end.close()
+                self._finish(threads)
 
     def moves(self) -> bool:
         """Whether a thread is free for the database, or has been since the last time."""

@@ -322,3 +322,16 @@ def test_hundreds_that_had_to_wait_for_their_turn_are_answered_one_after_the_oth
     application.go_on.set()
 
     assert [answers_of(caller, 200) for caller in callers] == [200] * len(callers)
+
+
+def test_a_look_that_fails_ends_the_server_with_all_its_threads(application: Application) -> None:
+    server = HttpServer(("127.0.0.1", 0), application, lambda _: True, {})
+    before = set(threading.enumerate())
+
+    def fail() -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        server.serve(server.listen(), threading.Event(), fail)
+
+    wait_until(lambda: set(threading.enumerate()) <= before)
