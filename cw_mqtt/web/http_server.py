@@ -134,6 +134,7 @@ class HttpServer:
             finally:
                 self._is_ending = True
                 end.close()
+                self._leaders.release(len(threads))  # who waits to lead, ends too
                 self._finish(threads)
 
     def moves(self) -> bool:
