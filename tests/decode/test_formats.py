@@ -12,16 +12,16 @@ from tests.packets import KEY
 TURNED = Format(
     "turned",
     (
-        Field("padding", 4),
+        Field("padding", 6),
         Field("timer", 4, "s"),
         Field("battery", 2, "mV", range(2000, 3601)),
         Field("voltage", 1, "V", range(100, 256)),
-        Field("power", 4, "W"),
+        Field("power", 2, "W"),
         Field("spare", 1),
     ),
-    tag=b"turn",
+    tag=b"turned",
 )
-VALUES = {"power": 70_000, "voltage": 230, "battery": 3000, "timer": 99, "spare": 7}
+VALUES = {"power": 60_000, "voltage": 230, "battery": 3000, "timer": 99, "spare": 7}
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def turned(monkeypatch):
 
 
 def encrypted(**changes):
-    plain = TURNED.pack(padding=b"turn", **{**VALUES, **changes})
+    plain = TURNED.pack(padding=b"turned", **{**VALUES, **changes})
     return AES.new(KEY, AES.MODE_ECB).encrypt(plain)
 
 
@@ -53,7 +53,7 @@ def test_a_packet_of_a_new_format_is_decrypted_and_proves_itself():
 
     assert found.proven
     packet = found.packet
-    assert (packet.format, packet.power_w, packet.voltage_v) == ("turned", 70_000, 230)
+    assert (packet.format, packet.power_w, packet.voltage_v) == ("turned", 60_000, 230)
     assert (packet.battery_mv, packet.timer_ms) == (3000, 99)
 
 
@@ -69,4 +69,9 @@ def test_each_byte_of_a_new_format_is_explained():
     (shown,) = explain_payload(encrypted(), [SensorKey("main", KEY, 90_000)])
 
     assert shown.plausible
-    assert [check.bytes for check in shown.checks] == ["0-3", "4-7", "8-9", "10", "11-14", "15"]
+    assert [check.bytes for check in shown.checks] == ["0-5", "6-9", "10-11", "12", "13-14", "15"]
+
+
+def test_a_padding_that_noise_has_too_often_is_refused():
+    with pytest.raises(ValueError, match="6 bytes"):
+        Format("short", (Field("power", 2, "W"), Field("padding", 4)))

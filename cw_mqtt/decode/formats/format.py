@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CODES = {1: "B", 2: "H", 4: "I"}
+PADDING_SIZE = 6  # noise has as many right bytes once in 2^48 blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Field:
 class Format:
     """How a sensor's firmware fills the 16 bytes.
 
-    The fields `power`, `voltage`, `battery`, `timer` and `padding` are in any order. With a `tag`,
+    The fields `power`, `voltage`, `battery`, `timer` and a `padding` of six bytes are in any order,
+    and may have others beside them. With a `tag`,
     which is the padding then, a packet proves itself; without, it has the encrypted end of the one
     before it there, or zeros, and is proven by that.
     """
@@ -40,6 +42,8 @@ class Format:
         codes = (f"{f.size}s" if f.name == "padding" else CODES[f.size] for f in self.fields)
         names = tuple(each.name for each in self.fields)
         place = names.index("padding")
+        if self.fields[place].size != PADDING_SIZE:
+            raise ValueError(f"{self.name}: a padding of {PADDING_SIZE} bytes is what proves")
         start = sum(each.size for each in self.fields[:place])
         object.__setattr__(self, "layout", struct.Struct("<" + "".join(codes)))
         object.__setattr__(self, "names", names)
