@@ -1,5 +1,6 @@
 """What the database has for those who ask: measures, ranges, sums, users, deletions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -104,6 +105,54 @@ class EnergySum:
     def kwh(self) -> tuple[float, float]:
         """Energy by day and by night."""
         return self.day_j / JOULES_PER_KWH, self.night_j / JOULES_PER_KWH
+
+    def __add__(self, other: "EnergySum") -> "EnergySum":
+        return EnergySum(
+            self.measures + other.measures,
+            self.seconds + other.seconds,
+            self.day_j + other.day_j,
+            self.night_j + other.night_j,
+            self.day_w + other.day_w,
+            self.night_w + other.night_w,
+            min(self.min_w, other.min_w),
+            max(self.max_w, other.max_w),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodTotal:
+    """What one sensor used in a period, and what that costs at the prices valid then.
+
+    `energy` is None where no measure is. `tariffs_j` is its energy by tariff, `energy_cost` its
+    price and `standing_charge` the monthly charge by days; both are 0 without any measure.
+    """
+
+    from_ts: int
+    until_ts: int
+    energy: EnergySum | None
+    tariffs_j: Mapping[str, float]
+    energy_cost: float
+    standing_charge: float
+
+    @property
+    def kwh(self) -> float:
+        """All energy."""
+        return sum(self.energy.kwh) if self.energy else 0.0
+
+    @property
+    def cost(self) -> float:
+        """Energy and standing charge."""
+        return self.energy_cost + self.standing_charge
+
+    @property
+    def seconds(self) -> int:
+        """The measured time."""
+        return self.energy.seconds if self.energy else 0
+
+    @property
+    def measured(self) -> float:
+        """The measured part of the time, from 0 to 1."""
+        return min(1.0, self.seconds / max(1, self.until_ts - self.from_ts))
 
 
 @dataclass(frozen=True, slots=True)

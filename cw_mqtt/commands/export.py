@@ -15,11 +15,11 @@ from cw_mqtt.commands.common import open_database, written_whole
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import LAST_TS, STEPS, instant_of, period_edges, period_start
-from cw_mqtt.measure.tariff import Contract, Quarter
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import iso_utc
 from cw_mqtt.records import EnergySum
 from cw_mqtt.store.engine import snapshot
-from cw_mqtt.store.history import Period, sensor_ids, stream, sums_between, times
+from cw_mqtt.store.history import sensor_ids, stream, times, totals_between
 from cw_mqtt.store.measures import UNKNOWN
 
 MEASURE = ("sensor", "time", "watts", "night")
@@ -140,25 +140,12 @@ class Exporter:
             yield name, self._time(measure.timestamp), measure.value_w, night
 
     def _periods(self, sensor_id: int, name: str, edges: Iterable[int]) -> Iterator[Row]:
-        currency = self._settings.energy.currency
-        for period, energy in self._sums(sensor_id, edges):
-            row = (name, *map(self._time, period), *_energy_columns(energy))
-            costs = self._cost(sensor_id, period, energy) if self._costs else None
-            yield (*row, costs, currency) if self._costs else row
-
-    def _sums(
-        self, sensor_id: int, edges: Iterable[int]
-    ) -> Iterator[tuple[Period, EnergySum | None]]:
-        return sums_between(self._connection, sensor_id, edges, self._settings.energy.max_gap_s)
-
-    def _cost(self, sensor_id: int, period: Period, energy: EnergySum | None) -> float:
-        """What a period costs at the prices valid then; without any measure nothing."""
-        if energy is None:
-            return 0.0
-        parts = self._sums(sensor_id, self._contract.cut(*period))
-        quarters = [Quarter(start, s.day_j, s.night_j) for (start, _), s in parts if s]
-        charge = self._contract.standing_charge(*period)
-        return round(self._contract.bill(quarters).cost + charge, DIGITS)
+        energy = self._settings.energy
+        asked = self._connection, self._contract, sensor_id, edges, energy.max_gap_s
+        for total in totals_between(*asked):
+            bounds = self._time(total.from_ts), self._time(total.until_ts)
+            cost = (round(total.cost, DIGITS), energy.currency) if self._costs else ()
+            yield (name, *bounds, *_energy_columns(total.energy), *cost)
 
     def _local_time(self, ts: int) -> str:
         return datetime.fromtimestamp(ts, self._zone).isoformat()

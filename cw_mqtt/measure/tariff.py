@@ -116,16 +116,24 @@ class Contract:
             for part in pairwise(self._cut_at_changes(from_ts, until_ts))
         )
 
-    def cut(self, from_ts: int, until_ts: int) -> Iterator[int]:
-        """The edges of a period, and of the parts of it that `bill` can price.
+    def cut(self, edges: Iterable[int]) -> Iterator[int]:
+        """The edges of periods that follow each other, and of the parts that `bill` can price.
 
         Those are quarter hours; where the night flags tell all, the times between new prices.
         """
+        last_ts: int | None = None
+        for from_ts, until_ts in pairwise(edges):
+            yield from self._cut_one(from_ts, until_ts)
+            last_ts = until_ts
+        if last_ts is not None:
+            yield last_ts
+
+    def _cut_one(self, from_ts: int, until_ts: int) -> Iterable[int]:
+        """The edges of the parts of one period, without its end."""
         if all(len(line.tariffs) == 1 or line.is_day_and_night for line in self._lines):
-            yield from self._cut_at_changes(from_ts, until_ts)
-            return
+            return self._cut_at_changes(from_ts, until_ts)[:-1]
         first_ts = from_ts + QUARTER_S - from_ts % QUARTER_S
-        yield from (from_ts, *range(first_ts, until_ts, QUARTER_S), until_ts)
+        return (from_ts, *range(first_ts, until_ts, QUARTER_S))
 
     def _cut_at_changes(self, from_ts: int, until_ts: int) -> list[int]:
         """The edges of a period, and when in it a new line becomes valid."""

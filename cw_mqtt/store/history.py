@@ -1,12 +1,13 @@
 """Long histories: measures as a stream, their sums between any instants, and many added at once."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby, islice, pairwise
+from itertools import groupby, islice, pairwise, tee
 from operator import itemgetter
 
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
-from cw_mqtt.records import EnergySum, Key, Range, StoredMeasure
+from cw_mqtt.measure.tariff import Contract, Quarter
+from cw_mqtt.records import EnergySum, Key, PeriodTotal, Range, StoredMeasure
 from cw_mqtt.store.measures import ADDED, OF_TIME, OLDEST_FIRST, measure_row, stored_measure, whole
 from cw_mqtt.store.ranges import MICROSECONDS
 from cw_mqtt.store.rollups import QUARTER_S, refresh, stretches
@@ -74,6 +75,33 @@ def sums_between(
             chosen = Range(sensor_id, Key.TIME, first, last)
             sums = energy_sums(connection, chosen, seconds * MICROSECONDS, max_gap_s)
             yield from zip(some, sums, strict=True)
+
+
+def totals_between(
+    connection: Connection,
+    contract: Contract,
+    sensor_id: int,
+    edges: Iterable[int],
+    max_gap_s: int,
+) -> Iterator[PeriodTotal]:
+    """What is used from each edge to the next, and what it costs.
+
+    The one source of periods and costs: of the page, of exports and of the API. Raises as
+    `sums_between`.
+    """
+    edges, parts_edges = tee(edges)
+    parts = sums_between(connection, sensor_id, contract.cut(parts_edges), max_gap_s)
+    for from_ts, until_ts in pairwise(edges):
+        quarters, total = [], None
+        for (start_ts, end_ts), found in parts:
+            if found:
+                quarters.append(Quarter(start_ts, found.day_j, found.night_j))
+                total = total + found if total else found
+            if end_ts == until_ts:
+                break
+        bill = contract.bill(quarters)
+        charge = contract.standing_charge(from_ts, until_ts) if total else 0.0
+        yield PeriodTotal(from_ts, until_ts, total, bill.energy_j, bill.cost, charge)
 
 
 def add_missing(
