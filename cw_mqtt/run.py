@@ -156,10 +156,11 @@ def _make_parts(settings: Settings, events: deque[Event], held: ExitStack) -> _P
 
 def _make_receivers(parts: _Parts, folder: Path) -> Iterator[Service]:
     bridge, settings = parts.bridge, parts.settings
-    keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
     for receiver in settings.receivers:
         of_use_s = partial(bridge.silence.of_use_s, receiver.name)
-        yield make_receiver(receiver, folder, keys, bridge.receive, parts.health, of_use_s)
+        yield make_receiver(
+            receiver, folder, settings.sensors, bridge.receive, parts.health, of_use_s
+        )
 
 
 def log_start(settings: Settings) -> None:

@@ -17,12 +17,12 @@ from typing import TypeVar
 
 import click
 
-from cw_mqtt.simulate.firmware import SensorFirmware, TaggedFirmware
+from cw_mqtt.decode.formats import FORMATS
 from tests.packets import KEY
 from tests.settings import SENSOR
 from tests.simulation.energy import simulate
 from tests.simulation.house import FORGED_AT_ONCE, Listener, Scene, fuzzed, on_the_air, sensor
-from tests.simulation.lives import DELIVERIES, FORMS, LIVES, air, delivered
+from tests.simulation.lives import DELIVERIES, LIVES, air, delivered
 from tests.simulation.scoring import Score, accepted_by_2014_rule, accepted_readings, score
 
 LOSSES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -131,7 +131,7 @@ class Trial:
     """What happens to sensors, by name, with how much loss."""
 
     name: str
-    form: type[SensorFirmware]
+    format_name: str
     loss: float
     seed: int
 
@@ -140,7 +140,7 @@ def live(trial: Trial) -> Score:
     """Hear sensors in a life, or as a network delivers them; all of ours together."""
     logging.disable(logging.WARNING)
     make = air if trial.name in LIVES else delivered
-    signals = make(trial.name, trial.form, trial.loss, trial.seed)
+    signals = make(trial.name, trial.format_name, trial.loss, trial.seed)
     slugs = sorted({signal.sender for signal in signals} & {"main", "attic"}, reverse=True)
     sensors = [{**SENSOR, "slug": slug, "name": slug} for slug in slugs]
     with tempfile.TemporaryDirectory() as folder:
@@ -154,9 +154,9 @@ def live(trial: Trial) -> Score:
 def lives() -> bool:
     """Show what is accepted in the lives of sensors; whether no packet went to another's name."""
     trials = [
-        Trial(name, form, loss, seed)
+        Trial(name, format_name, loss, seed)
         for name in (*LIVES, *DELIVERIES)
-        for form in FORMS
+        for format_name in FORMATS
         for loss in LIFE_LOSSES
         for seed in SEEDS
     ]
@@ -164,14 +164,13 @@ def lives() -> bool:
     scores = in_parallel("lives of sensors", live, trials)
     for trial, result in zip(trials, scores, strict=True):
         results[replace(trial, seed=0)].append(result)
-    click.echo("  loss  form    provable  accepted  of others")
+    click.echo("  loss  format  provable  accepted  of others")
     kept = True
     for trial, each in results.items():
         total = sum(each[1:], each[0])
-        form = "v1.1" if trial.form is TaggedFirmware else "v1"
         kept &= total.accepted >= 0.998 * total.provable and not total.deceived
         click.echo(
-            f"{trial.loss:6.0%}  {form:6}  {total.provable:8}  "
+            f"{trial.loss:6.0%}  {trial.format_name:6}  {total.provable:8}  "
             f"{total.accepted / total.provable:8.3%}  {total.deceived:9}  {trial.name}"
         )
     return kept

@@ -9,7 +9,7 @@ from cw_mqtt.acquire.replay import ReplayReceiver
 from cw_mqtt.acquire.serial_port import Line, open_fifo, open_serial, shown_port
 from cw_mqtt.acquire.simulated import open_simulated
 from cw_mqtt.acquire.spi import open_spi
-from cw_mqtt.config.settings import ReceiverSettings
+from cw_mqtt.config.settings import ReceiverSettings, SensorSettings
 from cw_mqtt.config.values import DEVICE, NETWORK, split_port
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.stages import Service
@@ -18,15 +18,15 @@ from cw_mqtt.runtime.stages import Service
 def make_receiver(
     settings: ReceiverSettings,
     folder: Path,
-    keys: Sequence[bytes],
+    sensors: Sequence[SensorSettings],
     hand_over: HandOver,
     health: Health,
     of_use_s: Callable[[], float] | None = None,
 ) -> Service:
     """The service that listens to a receiver's port; nothing is opened yet.
 
-    A relative path is meant from `folder`; `keys` are those of the sensors that `simulated:`
-    simulates. `of_use_s` is as for `Receiver`.
+    A relative path is meant from `folder`; `sensors` are those that `simulated:` simulates.
+    `of_use_s` is as for `Receiver`.
     """
     kind, place = split_port(settings.port)
     open_port = partial(open_serial, settings.port, settings.baudrate)
@@ -34,7 +34,7 @@ def make_receiver(
         **dict.fromkeys((DEVICE, "hwgrep", *NETWORK), open_port),
         "fifo": partial(open_fifo, folder / place),
         "spi": partial(open_spi, place),
-        "simulated": partial(open_simulated, keys),
+        "simulated": partial(open_simulated, sensors),
     }
     health.show("receivers", settings.name, "port", value=shown_port(settings.port))
     if kind == "replay":

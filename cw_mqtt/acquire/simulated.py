@@ -11,6 +11,7 @@ from random import Random
 
 from cw_mqtt.acquire.replay import paced
 from cw_mqtt.acquire.serial_port import Line, open_serial
+from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.model import TAIL_SIZE
 from cw_mqtt.runtime.clock import steady_s
 from cw_mqtt.simulate.firmware import TIMER_RANGE_MS, SensorFirmware, packets
@@ -19,15 +20,16 @@ from cw_mqtt.simulate.household import plausible_power_w
 BAUDRATE = 57600
 APART_S = 1.0  # two sensors' packets must not come in one burst
 TIMER_MS_PER_S = 110
+FORMAT_OF_AUTO = "v1"  # what most sensors send
 
 
-def open_simulated(keys: Sequence[bytes]) -> Line:
-    """A line with one sensor for each key; they have been running all along."""
+def open_simulated(sensors: Sequence[SensorSettings]) -> Line:
+    """A line with these sensors; they have been running all along."""
     now_s = steady_s()
-    return SimulatedLine([running_sensor(key, now_s) for key in keys])
+    return SimulatedLine([running_sensor(sensor, now_s) for sensor in sensors])
 
 
-def running_sensor(key: bytes, now_s: float) -> SensorFirmware:
+def running_sensor(sensor: SensorSettings, now_s: float) -> SensorFirmware:
     """A sensor that has been running all along, also while the bridge was not.
 
     Its timer starts from a clock that nobody sets, at a rate a little above that of its packets:
@@ -35,7 +37,13 @@ def running_sensor(key: bytes, now_s: float) -> SensorFirmware:
     """
     random = Random()  # noqa: S311 - nothing secret comes of it
     timer_ms = int(now_s * TIMER_MS_PER_S) % TIMER_RANGE_MS
-    return SensorFirmware(key, random, timer_ms=timer_ms, tail=random.randbytes(TAIL_SIZE))
+    return SensorFirmware(
+        sensor.key.get_secret_value(),
+        random,
+        timer_ms=timer_ms,
+        tail=random.randbytes(TAIL_SIZE),
+        format_name=FORMAT_OF_AUTO if sensor.format == "auto" else sensor.format,
+    )
 
 
 class SimulatedLine:

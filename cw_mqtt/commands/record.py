@@ -77,8 +77,7 @@ def listening(
 ) -> Iterator[None]:
     """Listen to a receiver's port for as long as the block runs."""
     health = Health()
-    keys = [sensor.key.get_secret_value() for sensor in settings.sensors]
-    stage = Stage(make_receiver(receiver, folder, keys, hand_over, health), health)
+    stage = Stage(make_receiver(receiver, folder, settings.sensors, hand_over, health), health)
     stage.start()
     try:
         yield

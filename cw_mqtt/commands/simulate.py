@@ -81,8 +81,8 @@ def _simulated_chunks(
     """What is read from the first receiver of the settings from now on, or without end."""
     start_ts, receiver = time.time(), settings.receivers[0].name
     end_ts = start_ts + duration.total_seconds() if duration is not None else math.inf
-    keys = (sensor.key.get_secret_value() for sensor in settings.sensors)
-    sent = all_packets([running_sensor(key, start_ts) for key in keys], start_ts)
+    sensors = [running_sensor(sensor, start_ts) for sensor in settings.sensors]
+    sent = all_packets(sensors, start_ts)
     timely = takewhile(lambda packet: packet[0] <= end_ts, sent)
     random = Random()  # noqa: S311 - nothing secret is made of it
     heard = (packet for packet in timely if random.random() >= loss)

@@ -9,7 +9,7 @@ from random import Random
 
 from Crypto.Cipher import AES
 
-from cw_mqtt.decode.formats import V1, V1_1
+from cw_mqtt.decode.formats import FORMATS
 
 BOOT_TAIL = bytes(6)
 TIMER_RANGE_MS = 2**32
@@ -25,20 +25,26 @@ BATTERY_NOISE_MV = 12
 class SensorFirmware:
     """One sensor; its voltage (a constant of the firmware) and battery may be set at any time.
 
+    `format_name` is a name in `decode.formats`; fields that only some formats have are 0.
     Without `tail` it has just booted. A sensor that is running already begins with the timer of
     its next packet and the tail (ciphertext bytes 10-15) of its last one. `shown_w` is the power
     in its newest packet, `awake_ms` how long it is awake for one, from and to.
     """
 
-    format = V1
     voltage_v = 240
     battery_mv = 3290
     awake_ms = AWAKE_MS
     shown_w = 0
 
     def __init__(
-        self, key: bytes, random: Random, timer_ms: int = 0, tail: bytes | None = None
+        self,
+        key: bytes,
+        random: Random,
+        timer_ms: int = 0,
+        tail: bytes | None = None,
+        format_name: str = "v1",
     ) -> None:
+        self._format = FORMATS[format_name]
         self._cipher = AES.new(key, AES.MODE_ECB)
         self.random = random
         self.reboot()
@@ -68,22 +74,17 @@ class SensorFirmware:
 
     def send(self, power_w: int, battery_mv: int, timer_ms: int) -> bytes:
         """Encrypt exactly these values, in place: the padding is what the last packet left."""
-        plain = self.format.pack(
-            power=power_w,
-            voltage=self.voltage_v,
-            battery=battery_mv,
-            timer=timer_ms,
-            padding=self.format.tag or self._tail,
-        )
-        payload = self._cipher.encrypt(plain)
+        values = {
+            **dict.fromkeys(self._format.names, 0),
+            "power": power_w,
+            "voltage": self.voltage_v,
+            "battery": battery_mv,
+            "timer": timer_ms,
+            "padding": self._format.tag or self._tail,
+        }
+        payload = self._cipher.encrypt(self._format.pack(**values))
         self._tail = payload[-len(self._tail) :]
         return payload
-
-
-class TaggedFirmware(SensorFirmware):
-    """Format v1.1: each packet proves itself."""
-
-    format = V1_1
 
 
 def packets(

@@ -3,19 +3,20 @@
 from pathlib import Path
 
 from cw_mqtt.acquire.ports import make_receiver
-from cw_mqtt.config.settings import ReceiverSettings
+from cw_mqtt.config.settings import ReceiverSettings, SensorSettings
 from tests.acquire.conftest import Board, Serving
+from tests.settings import SENSOR
 from tests.waiting import wait_until
 
 FRAME = bytes.fromhex("4e8c318a0979728c76971ccc6db512d7")
 CAPTURE = '{"cwcap": 1, "receiver": "x", "started": "2026-11-22T22:33:15+00:00"}\n0.000 0a\n'
-KEYS = [bytes(range(16))]
+SENSORS = [SensorSettings.model_validate(SENSOR)]
 
 
 def start(serving: Serving, port: str, folder: Path) -> None:
     settings = ReceiverSettings(name="hall", port=port)
     append, health = serving.chunks.append, serving.health
-    serving.start(make_receiver(settings, folder, KEYS, append, health))
+    serving.start(make_receiver(settings, folder, SENSORS, append, health))
 
 
 def test_a_path_is_a_serial_device_also_with_colons_in_it(
@@ -58,6 +59,6 @@ def test_simulated_sensors_send_at_once(serving: Serving, tmp_path: Path) -> Non
 def test_the_stage_is_named_after_the_receiver(serving: Serving, tmp_path: Path) -> None:
     settings = ReceiverSettings(name="hall", port="/dev/ttyUSB0")
 
-    service = make_receiver(settings, tmp_path, KEYS, serving.chunks.append, serving.health)
+    service = make_receiver(settings, tmp_path, SENSORS, serving.chunks.append, serving.health)
 
     assert service.name == "receiver hall"

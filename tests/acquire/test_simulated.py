@@ -9,6 +9,7 @@ from Crypto.Cipher import AES
 from cw_mqtt.acquire.receiver import Receiver
 from cw_mqtt.acquire.serial_port import Line
 from cw_mqtt.acquire.simulated import SimulatedLine, feed, running_sensor
+from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.acquire.conftest import Serving
 from tests.waiting import wait_until
@@ -16,6 +17,10 @@ from tests.waiting import wait_until
 KEY = bytes(range(16))
 OTHER_KEY = bytes(range(16, 32))
 FAST = 100.0
+MAIN, OTHER = (
+    SensorSettings.model_validate({"slug": "main", "name": "Main", "key": key.hex()})
+    for key in (KEY, OTHER_KEY)
+)
 
 
 def plain(payload: bytes, key: bytes = KEY) -> bytes:
@@ -40,7 +45,7 @@ def frames(serving: Serving, count: int) -> list[bytes]:
 
 
 def test_a_simulated_sensor_sends_a_chain_of_packets(serving: Serving) -> None:
-    start(serving, [running_sensor(KEY, 0.0)])
+    start(serving, [running_sensor(MAIN, 0.0)])
 
     heard = frames(serving, 4)
 
@@ -49,7 +54,7 @@ def test_a_simulated_sensor_sends_a_chain_of_packets(serving: Serving) -> None:
 
 
 def test_each_key_has_a_sensor_of_its_own(serving: Serving) -> None:
-    sensors = [running_sensor(key, 0.0) for key in (KEY, OTHER_KEY)]
+    sensors = [running_sensor(each, 0.0) for each in (MAIN, OTHER)]
     start(serving, sensors)
 
     voltages_v = [
@@ -60,7 +65,7 @@ def test_each_key_has_a_sensor_of_its_own(serving: Serving) -> None:
 
 
 def test_a_sensor_goes_on_where_it_was_when_its_line_is_opened_again() -> None:
-    sensor = running_sensor(KEY, 0.0)
+    sensor = running_sensor(MAIN, 0.0)
     line = SimulatedLine([sensor])
     last = line.read(5.0)
     line.close()
@@ -84,7 +89,7 @@ def test_what_a_full_line_cannot_take_is_lost() -> None:
 
 
 def test_a_running_sensor_has_no_settling_left() -> None:
-    sensor = running_sensor(KEY, 0.0)
+    sensor = running_sensor(MAIN, 0.0)
 
     first = plain(sensor.measure(1020))
 
@@ -93,10 +98,10 @@ def test_a_running_sensor_has_no_settling_left() -> None:
 
 
 def test_a_timer_rises_across_restarts_of_the_bridge_within_what_time_allows() -> None:
-    before = running_sensor(KEY, 1e9)
+    before = running_sensor(MAIN, 1e9)
     for _ in range(1000):
         last = before.measure(500)
 
-    first = running_sensor(KEY, 1e9 + 1000 * 8.192).measure(500)
+    first = running_sensor(MAIN, 1e9 + 1000 * 8.192).measure(500)
 
     assert 0 < timer_ms(first) - timer_ms(last) < 1000 * 8192

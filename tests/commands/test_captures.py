@@ -6,7 +6,10 @@ import re
 from contextlib import closing
 
 import pytest
+from Crypto.Cipher import AES
 
+from cw_mqtt.acquire.capture import read_capture
+from cw_mqtt.decode.formats import FORMATS, format_of
 from cw_mqtt.decode.framing import Framer
 from cw_mqtt.model import SILENCE_S
 from tests.command import call, press_ctrl_c, started, write_config
@@ -28,6 +31,11 @@ def replayed(config, capture):
     result = call(config, "replay", capture, "--json")
     assert result.exit_code == 0
     return json.loads(result.stdout)
+
+
+def decrypted(capture):
+    cipher = AES.new(KEY, AES.MODE_ECB)
+    return [cipher.decrypt(chunk.content) for chunk in read_capture(capture) if chunk.content]
 
 
 def capture_of(sent, receiver="hall"):
@@ -142,6 +150,29 @@ def test_a_simulated_capture_is_replayed_whole(tmp_path, form):
     readings = replayed(config, capture)["readings"]
     assert [r["verdict"] for r in readings] == ["confirmed", *["verified"] * (len(readings) - 1)]
     assert len(readings) == 74
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_simulated_sensor_is_read_back_in_each_format(tmp_path, name):
+    sensor = {"slug": "main", "name": "CitizenWatt", "key": KEY.hex(), "format": name}
+    config, capture = write_config(tmp_path, sensors=[sensor]), tmp_path / "x.cwcap"
+
+    call(config, "simulate", "--output", capture, "--duration", "2m")
+
+    sent_w = [FORMATS[name].values(plain)["power"] for plain in decrypted(capture)]
+    assert len(sent_w) == 15
+    assert [reading["power_w"] for reading in replayed(config, capture)["readings"]] == sent_w
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_recorded_of_a_simulated_sensor_has_its_format(tmp_path, name):
+    sensor = {"slug": "main", "name": "CitizenWatt", "key": KEY.hex(), "format": name}
+    config, capture = write_config(tmp_path, sensors=[sensor]), tmp_path / "x.cwcap"
+
+    with started(config, "record", capture, "--duration", "1s") as process:
+        process.communicate(timeout=DEADLINE_S)
+
+    assert [format_of(plain).name for plain in decrypted(capture)] == [name]
 
 
 @pytest.mark.parametrize("form", [[], ["--lines"]])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cw_mqtt.acquire.simulated import all_packets, running_sensor
+from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.model import SILENCE_S
 from cw_mqtt.records import Role
 from cw_mqtt.store.engine import SQLITE_NAME, sqlite_engine
@@ -29,7 +30,7 @@ from tests.end_to_end.attacks import (
 )
 from tests.end_to_end.process import Board, Bridge
 from tests.figures import percentile
-from tests.packets import KEY
+from tests.settings import SENSOR
 from tests.waiting import wait_until
 
 MOST_MORE_MB = 35  # a password's check takes 19 for a moment
@@ -45,7 +46,8 @@ class Attacked:
         self.health_s: list[float] = []
         self.packet_s: list[float] = []
         self._board = Board()
-        self._packets = all_packets([running_sensor(KEY, 0.0)], time.time())
+        sensor = SensorSettings.model_validate(SENSOR)
+        self._packets = all_packets([running_sensor(sensor, 0.0)], time.time())
         self.bridge = Bridge(folder, {"receivers": [{"name": "hall", "port": self._board.port}]})
         self.bridge.start()
         wait_until(lambda: self.bridge.works("receiver hall", "bridge", "database"))

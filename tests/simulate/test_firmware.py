@@ -11,7 +11,6 @@ from Crypto.Cipher import AES
 
 from cw_mqtt.simulate.firmware import (
     SensorFirmware,
-    TaggedFirmware,
     packets,
     receiver_line,
 )
@@ -99,8 +98,8 @@ def test_a_reboot_begins_with_an_empty_padding_and_a_small_timer() -> None:
     assert power_w(payload) == 1480
 
 
-def test_form_v1_1_carries_a_constant_tag_as_padding() -> None:
-    firmware = TaggedFirmware(KEY, Random(1))
+def test_format_v1_1_carries_a_constant_tag_as_padding() -> None:
+    firmware = SensorFirmware(KEY, Random(1), format_name="v1.1")
 
     sent = [plain(firmware.measure(1020)) for _ in range(3)]
 

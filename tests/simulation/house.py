@@ -41,12 +41,12 @@ class Scene:
 def sensor(
     scene: Scene,
     slug: str = "main",
-    firmware: type[SensorFirmware] = SensorFirmware,
+    format_name: str = "v1",
     key: bytes = KEY,
     start_ts: float = START_TS,
 ) -> Iterator[Signal]:
     """What a sensor sends from its first boot on; each power is another, to be told apart."""
-    made = firmware(key, Random(f"{slug} {scene.seed}"))
+    made = SensorFirmware(key, Random(f"{slug} {scene.seed}"), format_name=format_name)
     made.awake_ms = AWAKE_MS
     powers_w = cycle(range(1, DIFFERENT_POWERS_W + 1))
     habits = Habits(scene.period_s, drift=scene.drift, reboot_every=scene.reboot_every)

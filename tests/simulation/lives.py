@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle, takewhile
 from random import Random
 
-from cw_mqtt.simulate.firmware import SensorFirmware, TaggedFirmware
+from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.packets import KEY, START_TS
 from tests.simulate.air import Habits, Signal, broadcast, lossy
 from tests.simulation.house import AWAKE_MS
@@ -14,7 +14,6 @@ HOUR_S = 3600.0
 BURST = 6
 SHARE_AWAKE = sum(AWAKE_MS) / 2 / 8192
 POWERS_EACH = 6000  # so that each life's powers tell whose a measure is
-FORMS = (SensorFirmware, TaggedFirmware)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +28,13 @@ class Life:
     awake_ms: tuple[int, int] = AWAKE_MS
     reboot_every: int | None = None
 
-    def sent(self, number: int, form: type[SensorFirmware], seed: int) -> Iterator[Signal]:
+    def sent(self, number: int, format_name: str, seed: int) -> Iterator[Signal]:
         """All that it sends; its powers are those of the life with this `number`."""
         random = Random(f"{self.slug} {number} {seed}")
         timer_ms = int(self.up_h * HOUR_S * 1000 * SHARE_AWAKE)
-        firmware = form(KEY, random, timer_ms, b"before" if timer_ms else None)
+        firmware = SensorFirmware(
+            KEY, random, timer_ms, b"before" if timer_ms else None, format_name
+        )
         firmware.awake_ms = self.awake_ms
         powers_w = cycle(range(POWERS_EACH * number + 1, POWERS_EACH * (number + 1) - 2000))
         habits = Habits(self.period_s, drift=0.05, reboot_every=self.reboot_every)
@@ -73,10 +74,10 @@ LIVES: dict[str, tuple[Life, ...]] = {
 }
 
 
-def air(name: str, form: type[SensorFirmware], loss: float, seed: int) -> list[Signal]:
+def air(name: str, format_name: str, loss: float, seed: int) -> list[Signal]:
     """All that is on the air in these lives."""
     lives = enumerate(LIVES[name])
-    signals = sorted(s for number, life in lives for s in life.sent(number, form, seed))
+    signals = sorted(s for number, life in lives for s in life.sent(number, format_name, seed))
     return list(lossy(signals, loss, Random(seed)))
 
 
@@ -108,7 +109,7 @@ DELIVERIES: dict[str, Callable[[list[Signal]], list[Signal]]] = {
 }
 
 
-def delivered(name: str, form: type[SensorFirmware], loss: float, seed: int) -> list[Signal]:
+def delivered(name: str, format_name: str, loss: float, seed: int) -> list[Signal]:
     """A sensor's packets as such a receiver brings them."""
-    sent = list(Life("main", 0, 3, up_h=5).sent(0, form, seed))
+    sent = list(Life("main", 0, 3, up_h=5).sent(0, format_name, seed))
     return list(lossy(DELIVERIES[name](sent), loss, Random(seed)))

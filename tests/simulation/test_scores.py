@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from cw_mqtt.simulate.firmware import SensorFirmware, TaggedFirmware
 from tests.amounts import amount
 from tests.packets import KEY, OTHER_KEY, START_TS
 from tests.settings import SENSOR
@@ -29,11 +28,11 @@ ALMOST_ALL = 0.999  # of those with a neighbour in the chain: what is promised i
 def judged(
     listener: Listener,
     scene: Scene,
-    firmware: type[SensorFirmware] = SensorFirmware,
+    format_name: str = "v1",
     cable: Cable | None = None,
 ) -> Score:
     """The score of a bridge that hears one sensor in this scene."""
-    heard = listener.hear(on_the_air(scene, sensor(scene, firmware=firmware)), cable)
+    heard = listener.hear(on_the_air(scene, sensor(scene, format_name=format_name)), cable)
     return score(heard, accepted_readings(listener.counting()))
 
 
@@ -91,7 +90,7 @@ def test_replays_are_refused_across_restarts_of_the_bridge(listener: Listener):
 
 
 def test_packets_that_prove_themselves_need_no_neighbour(listener: Listener):
-    result = judged(listener, Scene(SOME, 0.1, hostile=True, reboot_every=500), TaggedFirmware)
+    result = judged(listener, Scene(SOME, 0.1, hostile=True, reboot_every=500), "v1.1")
 
     assert result.share >= 0.999, result
     assert result.deceived == 0, result

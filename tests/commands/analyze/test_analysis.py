@@ -11,13 +11,9 @@ from cw_mqtt.commands.analyze.findings import Likelihood
 from cw_mqtt.commands.analyze.key_test import chance_of, plausible_share, regrouped
 from cw_mqtt.commands.analyze.report import as_text
 from cw_mqtt.commands.decode import Proof, explain_payload
-from cw_mqtt.decode.formats import V1
+from cw_mqtt.decode.formats import FORMATS, V1
 from cw_mqtt.decode.packets import SensorKey
-from cw_mqtt.simulate.firmware import (
-    SensorFirmware,
-    TaggedFirmware,
-    receiver_line,
-)
+from cw_mqtt.simulate.firmware import SensorFirmware, receiver_line
 from tests.listened import MINE, OWN_KEY, case_of, chunks, findings_of, holding, sensor, sent
 from tests.packets import KEY, OTHER_KEY
 
@@ -42,10 +38,10 @@ def lines(payloads):
     return [receiver_line(seq, payload) for seq, payload in enumerate(payloads)]
 
 
-@pytest.mark.parametrize("firmware", [SensorFirmware, TaggedFirmware])
+@pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("form", [list, lines])
-def test_a_right_key_and_a_sensor_heard_well_are_healthy(firmware, form):
-    bursts = form(sent(firmware(OWN_KEY, Random(1)), 20))
+def test_a_right_key_and_a_sensor_heard_well_are_healthy(format_name, form):
+    bursts = form(sent(SensorFirmware(OWN_KEY, Random(1), format_name=format_name), 20))
 
     findings = findings_of(bursts)
 
@@ -54,9 +50,11 @@ def test_a_right_key_and_a_sensor_heard_well_are_healthy(firmware, form):
     assert findings[HEALTHY].evidence.startswith("main: 20 of 20 packets open")
 
 
-@pytest.mark.parametrize("firmware", [SensorFirmware, TaggedFirmware])
-def test_one_packet_that_proves_its_key_is_enough(firmware):
-    findings = findings_of(sent(firmware(OWN_KEY, Random(1)), 1), timed=False)
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_one_packet_that_proves_its_key_is_enough(format_name):
+    findings = findings_of(
+        sent(SensorFirmware(OWN_KEY, Random(1), format_name=format_name), 1), timed=False
+    )
 
     assert findings[HEALTHY].likelihood is Likelihood.CERTAIN
 
@@ -311,9 +309,9 @@ def test_chunks_are_joined_up_to_a_silence():
 @pytest.mark.parametrize(
     "key", [KEY_OF_MINE, replace(KEY_OF_MINE, max_power_w=600), SensorKey("x", KEY, 36000)]
 )
-@pytest.mark.parametrize("firmware", [SensorFirmware, TaggedFirmware])
-def test_a_packet_is_plausible_exactly_when_no_check_fails(key, firmware):
-    payloads = sent(firmware(OWN_KEY, Random(1)), 5)
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_packet_is_plausible_exactly_when_no_check_fails(key, format_name):
+    payloads = sent(SensorFirmware(OWN_KEY, Random(1), format_name=format_name), 5)
 
     shown = [one for payload in payloads for one in explain_payload(payload, [key])]
 
@@ -321,7 +319,9 @@ def test_a_packet_is_plausible_exactly_when_no_check_fails(key, firmware):
 
 
 def test_each_byte_is_in_one_check():
-    (tagged,) = explain_payload(sent(TaggedFirmware(OWN_KEY, Random(1)), 1)[0], [KEY_OF_MINE])
+    (tagged,) = explain_payload(
+        sent(SensorFirmware(OWN_KEY, Random(1), format_name="v1.1"), 1)[0], [KEY_OF_MINE]
+    )
 
     assert tagged.proof is Proof.TAG
     assert len("".join(check.raw for check in tagged.checks)) == 32
