@@ -66,7 +66,9 @@ def lift_total(journal: Journal, slug: str, published: Energy) -> None:
     """Lift a sensor's sums to what subscribers were told before, where they are lower."""
 
     def lift(state: SensorState) -> SensorState:
-        known = state.energy.tariffs_j  # whoever may write to the broker can name others
+        # of the contract, as the bridge has begun them, or counted before: whoever may write to
+        # the broker can name others
+        known = state.energy.tariffs_j
         tariffs_j = {name: j for name, j in published.tariffs_j.items() if name in known}
         energy = never_less(state.energy, replace(published, tariffs_j=tariffs_j))
         if energy.total_j > state.energy.total_j:

@@ -19,7 +19,7 @@ from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.simulate.firmware import SensorFirmware
 from tests.home import Home
 from tests.packets import KEY, OTHER_KEY, RECORDED, payloads, powers, times
-from tests.settings import NIGHT_CONTRACT, SENSOR
+from tests.settings import NIGHT_CONTRACT, SENSOR, SIX_PRICES
 from tests.waiting import DEADLINE_S, wait_until
 
 
@@ -381,6 +381,16 @@ def test_a_total_is_raised_to_what_subscribers_last_saw(start, caplog):
 
     assert running.state.energy.total_kwh == 12.5
     assert running.state.energy.cost == 3
+    assert "going on from there" in caplog.text
+
+
+def test_the_broker_alone_brings_back_the_total_of_each_tariff(start, caplog):
+    running = start("lost", providers=[SIX_PRICES]).loaded()  # the database has no copy either
+    sums = {each["name"]: n * 1.5e6 for n, each in enumerate(SIX_PRICES["tariffs"], start=1)}
+
+    lift_total(running.journal, "main", Energy(total_j=4e7, tariffs_j={**sums, "of_others": 1.0}))
+
+    assert running.state.energy.tariffs_j == sums
     assert "going on from there" in caplog.text
 
 
