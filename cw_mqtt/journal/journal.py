@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.file import SET_STATE, JournalFile
-from cw_mqtt.journal.replay_filter import Filters
+from cw_mqtt.journal.replay_filter import MOST_RECENT, ReplayFilter
 from cw_mqtt.journal.rows import (
     ADD_READING,
     Entry,
@@ -40,9 +40,6 @@ MOST_READINGS = 8_000_000  # seven days of a hundred sensors, in 600 MB
 PRUNED_AT_ONCE = 500
 READ_AT_ONCE = 1000
 MOST_RUNS = 1000
-HEARD_AT_ONCE = 20_000  # payloads; a filter is then written almost whole
-MOST_RECENT = 500_000  # where no filter can be written
-PAYLOAD_BYTES = 16
 SENSOR, KEY = "sensor:", "key:"
 
 READINGS_AFTER = "SELECT * FROM readings WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -69,16 +66,14 @@ class Journal:
         self._kept: dict[str, Kept] = {}
         self.era: Era | None = None
         self._newest = 0
-        self._recent: set[bytes] = set()  # heard, and not yet in a filter
-        self._most_recent = HEARD_AT_ONCE
         self._file = JournalFile(folder, self._known, durable=durable)
         self.path, self.lock = self._file.path, self._file.lock
         try:
-            self._take_up()
+            heard = self._take_up()
         except ResourceAwayError:  # damaged, and mended
-            self._take_up()
+            heard = self._take_up()
         self._begin_run()
-        self._filters = Filters(folder)
+        self._replay_filter = ReplayFilter(folder, heard)
 
     @property
     def id(self) -> str:
@@ -117,7 +112,7 @@ class Journal:
             if self._noted:
                 with suppress(ResourceAwayError):
                     self.commit(())
-            self._filters.close()
+            self._replay_filter.close()
             self._file.close()
 
     def wakes(self, wakeup: Wakeup | None = None) -> Wakeup:
@@ -158,7 +153,7 @@ class Journal:
                 payloads = b""  # with the first reading: a row of their own is a page more
             if payloads:
                 connection.execute("INSERT INTO heard VALUES (?)", (payloads,))
-        self._recent.update(heard)
+        self._replay_filter.add(heard)
         self.wake()
 
     def note(self, states: Iterable[SensorState]) -> None:
@@ -198,11 +193,10 @@ class Journal:
 
     def was_heard(self, payload: bytes) -> bool:
         """Whether a payload was ever heard before, see `cw_mqtt.journal.replay_filter`."""
-        if payload in self._recent:
-            return True
-        if len(self._recent) >= self._most_recent:
-            self._fill_filter()
-        return self._filters.know(payload)
+        known = self._replay_filter.knows(payload)
+        if self._replay_filter.is_due:
+            self._write_filter()
+        return known
 
     def readings_after(self, seq: int, limit: int) -> list[Entry]:
         """The oldest readings whose sequence number is above `seq`, in order."""
@@ -318,20 +312,17 @@ class Journal:
         connection.executemany(SET_STATE, values.items())
         self._names |= values
 
-    def _fill_filter(self) -> None:
-        """Move what was heard of late to a filter; should that fail, it is not soon tried again."""
-        if len(self._recent) > MOST_RECENT:
-            self._recent.clear()
-        self._most_recent = 2 * len(self._recent)
+    def _write_filter(self) -> None:
+        """Move what was heard of late from the rows to a filter."""
         with suppress(ResourceAwayError):
-            if self._filters.remember(self._recent):
+            if self._replay_filter.write():
                 with self._file.transaction() as connection:
                     connection.execute("DELETE FROM heard")
                     self._name(connection, filtered=str(self._newest))
-                self._recent, self._most_recent = set(), HEARD_AT_ONCE
+                self._replay_filter.forget_recent()
 
-    def _take_up(self) -> None:
-        """Read what is known of before."""
+    def _take_up(self) -> list[bytes]:
+        """Read what is known of before; the answer is what was heard of late, a row's in one."""
         with self._file.transaction() as connection:
             for name, text in connection.execute("SELECT name, state FROM states").fetchall():
                 if name.startswith(KEY):
@@ -346,11 +337,7 @@ class Journal:
         with suppress(ValidationError):
             self.era = ERA.validate_json(self._names.get("era", ""))
         self._newest = max(newest, int(self._names.get("newest", 0)))
-        self._recent = {
-            payloads[start : start + PAYLOAD_BYTES]
-            for (payloads,) in heard
-            for start in range(0, len(payloads), PAYLOAD_BYTES)
-        }
+        return [payloads for (payloads,) in heard]
 
     def _begin_run(self) -> None:
         runs = {run: first for run, first in self.runs.items() if first <= self._newest}

@@ -1,5 +1,7 @@
 """Everything ever heard, in bounded memory: Bloom filters, each a file beside the journal.
 
+What was heard of late is in memory, and in the journal's rows, until it is written to a filter.
+
 A payload is ciphertext, so its own bits serve as the hashes: 4 bytes choose a block, the other
 12 give eight bit numbers in it. A filter takes two million payloads, half a sensor's year, in
 10 MB; then the next one begins, and of many the oldest is forgotten. A payload that was never
@@ -15,6 +17,8 @@ from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
+from cw_mqtt.model import BLOCK_SIZE
+
 log = logging.getLogger(__name__)
 
 BLOCKS = 20_480
@@ -26,6 +30,53 @@ BIT_NUMBER_SIZE = 12
 PAYLOADS_A_FILTER = 2_000_000
 MOST_FILTERS = 40
 NAME = "heard."
+HEARD_AT_ONCE = 20_000  # payloads; a filter is then written almost whole
+MOST_RECENT = 500_000  # where no filter can be written
+
+
+class ReplayFilter:
+    """All payloads that were heard: those of late, and those in the filters of a folder.
+
+    `recent` are those of late, any number of them joined.
+    """
+
+    def __init__(self, folder: Path, recent: Iterable[bytes]) -> None:
+        self._recent = {
+            payloads[start : start + BLOCK_SIZE]
+            for payloads in recent
+            for start in range(0, len(payloads), BLOCK_SIZE)
+        }
+        self._due_at = HEARD_AT_ONCE
+        self._filters = Filters(folder)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there are enough payloads of late to write them."""
+        return len(self._recent) >= self._due_at
+
+    def close(self) -> None:
+        """Close the filters' files."""
+        self._filters.close()
+
+    def add(self, payloads: Iterable[bytes]) -> None:
+        """Take payloads that have just been heard."""
+        self._recent.update(payloads)
+
+    def knows(self, payload: bytes) -> bool:
+        """Whether a payload was heard, or looks as if."""
+        return payload in self._recent or self._filters.know(payload)
+
+    def write(self) -> bool:
+        """Write those of late to a filter, and say whether they are; if not, it is not soon due."""
+        if len(self._recent) > MOST_RECENT:
+            self._recent.clear()
+        self._due_at = 2 * len(self._recent)
+        return self._filters.remember(self._recent)
+
+    def forget_recent(self) -> None:
+        """Let go of those of late, which are written."""
+        self._recent.clear()
+        self._due_at = HEARD_AT_ONCE
 
 
 class Filters:

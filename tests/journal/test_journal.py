@@ -233,7 +233,7 @@ def test_damage_at_run_time_costs_what_was_there_and_nothing_else(tmp_path, jour
     before = persist(lambda: journal.readings_after(0, 1000))
     topics = persist(journal.retained_topics)
     persist(lambda: journal.note_retained(["new"], topics))
-    journal._fill_filter()
+    journal._write_filter()
     persist(lambda: journal.commit([STATE], [reading(1234)], [b"the newest heard"]))
 
     assert (journal.id, journal.installation, journal.states()) == known

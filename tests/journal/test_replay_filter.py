@@ -3,7 +3,7 @@ import random
 import pytest
 
 from cw_mqtt.journal import replay_filter as heard
-from cw_mqtt.journal.replay_filter import BLOCK_BYTES, Filters, place
+from cw_mqtt.journal.replay_filter import BLOCK_BYTES, Filters, ReplayFilter, place
 
 
 @pytest.fixture
@@ -85,3 +85,31 @@ def test_a_filter_that_cannot_be_used_stops_nothing(filters, tmp_path, caplog):
     assert not Filters(tmp_path).know(bytes(16))
 
     assert caplog.text.count("repeated packets may not be noticed") == 2
+
+
+def test_what_was_heard_of_late_is_known_before_and_after_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(heard, "HEARD_AT_ONCE", 3)
+    first, second, third = payloads(3)
+    known = ReplayFilter(tmp_path, [first + second])
+    known.add([third])
+
+    assert known.is_due
+    assert all(known.knows(payload) for payload in (first, second, third))
+    assert known.write()
+    known.forget_recent()
+
+    assert not known.is_due
+    assert all(known.knows(payload) for payload in (first, second, third))
+    known.close()
+
+
+def test_what_cannot_be_written_stays_known_and_is_not_soon_due(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(heard, "HEARD_AT_ONCE", 3)
+    (tmp_path / "heard.1").mkdir()
+    known = ReplayFilter(tmp_path, [b"".join(payloads(3))])
+
+    assert not known.write()
+
+    assert not known.is_due
+    assert all(known.knows(payload) for payload in payloads(3))
+    assert "repeated packets may not be noticed" in caplog.text
