@@ -227,20 +227,21 @@ class Event:
     text: str = ""
 
 
-def timeout_s(interval_s: float | None, configured_s: float | None) -> float:
+def timeout_s(state: SensorState, configured_s: float | None) -> float:
     """How long a sensor may be silent before it counts as offline."""
     if configured_s is not None:
         return configured_s
-    usual_s = interval_s or NOMINAL_INTERVAL_S
+    usual_s = state.chain.interval_s or NOMINAL_INTERVAL_S
     return max(SHORTEST_TIMEOUT_S, SILENT_INTERVALS * usual_s)
 
 
-def is_silent(seen_ts: float | None, limit_s: float, now_ts: float) -> bool:
-    """Whether a sensor last heard at `seen_ts` counts as offline: on the page, on MQTT, anywhere.
+def is_silent(state: SensorState, configured_s: float | None, now_ts: float) -> bool:
+    """Whether a sensor counts as offline: on the page, on MQTT, in `/health`, anywhere.
 
-    What a clock that was ahead has dated counts as old.
+    `now_ts` is by the clock that dates packets. What one that was ahead has dated counts as old.
     """
-    return seen_ts is None or abs(now_ts - seen_ts) > limit_s
+    seen_ts = state.seen_ts
+    return seen_ts is None or abs(now_ts - seen_ts) > timeout_s(state, configured_s)
 
 
 def iso_utc(ts: float) -> str:

@@ -125,7 +125,7 @@ class Bridge:
         while (chunks := self._chunks.take(stopping)) is not None:
             self.process(chunks)
             if not self._chunks:  # otherwise who seems silent may wait there
-                self.silence.look(self._journal.states())
+                self.silence.look(self._journal.states(), self.now())
             works()
 
     def process(self, chunks: Iterable[Chunk]) -> None:

@@ -102,7 +102,7 @@ class PacketJudge:
             ruling = self._judge_under(opened, heard)
             if ruling.verdict in PROVEN:
                 self._note_heard(ruling, previous=ruling.sensor in opened.previous)
-                self._silence.proven(chunk, ruling.sensor)
+                self._silence.proven(chunk.receiver)
 
     def _sender(self, opened: Decrypted) -> str:
         """Whose newest packet this is, else the first sensor with its key."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.model import Chunk, SensorState, iso_utc, timeout_s
+from cw_mqtt.model import Chunk, SensorState, is_silent, iso_utc, timeout_s
 from cw_mqtt.runtime.clock import steady_s
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.stages import Condition
@@ -12,7 +12,8 @@ from cw_mqtt.runtime.stages import Condition
 FEW_FRAMES = 10
 RESTARTS_TOLD = 3  # one after the other, without a packet whose power is right
 REPEAT_S = 5.0  # the sensor tries 16 times within 79 ms
-LATE_S = 120.0  # what a network may hold back: a connection that breaks is given up by then
+HELD_BACK_S = 120.0  # what a network may hold back: a connection that breaks is given up by then
+NO_USE_AFTER_S = 120.0  # a dozen periods of a sensor: one that is there was heard by then
 
 NO_USE = (
     "hears frames that no key opens, and none that one does: is its port that of the receiver "
@@ -25,19 +26,19 @@ SILENT = (
 
 
 class SilenceWatch:
-    """Follows when each sensor, and by each receiver anything of use, was heard; for one thread.
+    """Follows whether each sensor, and by each receiver anything of use, is heard; for one thread.
 
-    Times are those of `steady_s`: a clock that is set makes nobody silent.
+    `steady` says how long the bridge has listened: who was not heard while it was stopped is
+    no trouble yet. When a sensor was heard is known of its state, as it is to page and MQTT.
     """
 
     def __init__(
         self, settings: Settings, health: Health, steady: Callable[[], float] = steady_s
     ) -> None:
         self._steady = steady
-        now_s = steady()
+        self._started_s = steady()
         self._sensors = {sensor.slug: sensor for sensor in settings.sensors}
-        self._heard_s = dict.fromkeys(self._sensors, now_s)
-        self._of_use_s = {receiver.name: now_s for receiver in settings.receivers}
+        self._of_use_s = {receiver.name: self._started_s for receiver in settings.receivers}
         self._useless = dict.fromkeys(self._of_use_s, 0)
         self._known_useless = dict.fromkeys(self._of_use_s, 0)
         self._wrong: dict[str, Condition] = {}
@@ -48,10 +49,10 @@ class SilenceWatch:
         """When a receiver last heard a proven packet, or was started; for any thread."""
         return self._of_use_s[receiver]
 
-    def proven(self, chunk: Chunk, slug: str) -> None:
-        """A packet in this chunk was the sensor's own."""
-        self._heard_s[slug] = self._of_use_s[chunk.receiver] = self._steady()
-        self._known_useless[chunk.receiver] = self._useless[chunk.receiver]
+    def proven(self, receiver: str) -> None:
+        """A receiver has heard a sensor's own packet."""
+        self._of_use_s[receiver] = self._steady()
+        self._known_useless[receiver] = self._useless[receiver]
 
     def useless(self, receiver: str, count: int) -> None:
         """So many frames that no key opened has a receiver heard since its start."""
@@ -63,7 +64,7 @@ class SilenceWatch:
         The radio repeats some at once, and another receiver may hear the same.
         """
         recent = self._recent
-        while recent and chunk.monotonic_s - next(iter(recent.values())).monotonic_s > LATE_S:
+        while recent and chunk.monotonic_s - next(iter(recent.values())).monotonic_s > HELD_BACK_S:
             del recent[next(iter(recent))]
         first = recent.get(payload)
         if first is None:
@@ -72,18 +73,20 @@ class SilenceWatch:
         soon = chunk.monotonic_s - first.monotonic_s <= REPEAT_S
         return soon or first.receiver != chunk.receiver
 
-    def look(self, states: Mapping[str, SensorState]) -> None:
+    def look(self, states: Mapping[str, SensorState], now_ts: float) -> None:
         """Say who should be heard and is not, and who is heard again."""
         now_s = self._steady()
         for slug, sensor in self._sensors.items():
-            state = states[slug]
-            limit_s = timeout_s(state.chain.interval_s, sensor.availability_timeout_s)
+            state, configured_s = states[slug], sensor.availability_timeout_s
+            limit_s = timeout_s(state, configured_s)
             last = f"last heard at {iso_utc(state.seen_ts)}" if state.seen_ts else "not heard yet"
             reason = SILENT.format(limit_s=limit_s, last=last)
-            self._note(f"sensor {slug}", reason if now_s - self._heard_s[slug] > limit_s else None)
+            listened = now_s - self._started_s > limit_s
+            silent = is_silent(state, configured_s, now_ts)
+            self._note(f"sensor {slug}", reason if listened and silent else None)
         for receiver, count in self._useless.items():
             useless = count - self._known_useless[receiver] >= FEW_FRAMES
-            silent = now_s - self._of_use_s[receiver] > LATE_S
+            silent = now_s - self._of_use_s[receiver] > NO_USE_AFTER_S
             self._note(f"packets {receiver}", NO_USE if useless and silent else None)
 
     def _note(self, name: str, reason: str | None) -> None:

@@ -39,8 +39,9 @@ class SensorPublisher:
 
     def messages(self, state: SensorState, now_ts: float) -> list[Message]:
         """What to publish now that the sensor is in `state`, the most urgent first."""
-        limit_s = timeout_s(state.chain.interval_s, self._settings.availability_timeout_s)
-        online = not is_silent(state.seen_ts, limit_s, now_ts)
+        configured_s = self._settings.availability_timeout_s
+        limit_s = timeout_s(state, configured_s)
+        online = not is_silent(state, configured_s, now_ts)
         turned = online != self._online
         kwh, latest = self._total_kwh(state.energy), state.latest
         due = self._is_due(latest, kwh, limit_s)

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from cw_mqtt import __version__
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.model import SensorState, is_silent, iso_utc, timeout_s
+from cw_mqtt.model import SensorState, is_silent, iso_utc
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.web.access import base_path
 
@@ -70,7 +70,7 @@ class StatusPage:
         states = self._journal.states()
         known = [(s, states.get(s.slug, SensorState(s.slug))) for s in self._sensors]
         sensors = [
-            (sensor, state, is_silent(state.seen_ts, self._limit_s(sensor, state), now_ts))
+            (sensor, state, is_silent(state, sensor.availability_timeout_s, now_ts))
             for sensor, state in known
         ]
         stages = self._health.stages()
@@ -83,6 +83,3 @@ class StatusPage:
             corrections=self._health.report().get("corrections", {}),
             logged_in=logged_in,
         )
-
-    def _limit_s(self, sensor: SensorSettings, state: SensorState) -> float:
-        return timeout_s(state.chain.interval_s, sensor.availability_timeout_s)

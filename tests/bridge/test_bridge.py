@@ -551,7 +551,7 @@ def test_nobody_seems_silent_whose_packets_wait(start):
     running = start().loaded()
     stopping = threading.Event()
     looked = []
-    running.bridge.silence.look = lambda states: looked.append(states["main"].verdicts)
+    running.bridge.silence.look = lambda states, _now_ts: looked.append(states["main"].verdicts)
 
     for chunk in chunks():
         running.bridge.receive(chunk)

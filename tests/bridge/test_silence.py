@@ -1,17 +1,22 @@
-from cw_mqtt.bridge.silence import FEW_FRAMES, LATE_S, SilenceWatch
+from cw_mqtt.bridge.silence import FEW_FRAMES, HELD_BACK_S, NO_USE_AFTER_S, SilenceWatch
 from cw_mqtt.model import Chunk, SensorState
 from cw_mqtt.runtime.health import Health
 from tests.settings import settings
 
 PAYLOAD = bytes(range(16))
 TIMEOUT_S = 50
+START_TS = 1_795_300_000.0
 
 
 class Home:
-    """A hall and a cellar with a receiver each, one sensor, and a clock."""
+    """A hall and a cellar with a receiver each, one sensor, and a clock.
+
+    The sensor was last heard an hour before the bridge was started.
+    """
 
     def __init__(self, folder):
-        self.now_s = 1000.0
+        self.now_s = 0.0
+        self.state_of_sensor = SensorState("main", seen_ts=START_TS - 3600)
         self.health = Health()
         receivers = [{"name": name, "port": "simulated:"} for name in ("hall", "cellar")]
         made = settings(folder, receivers=receivers)
@@ -22,26 +27,37 @@ class Home:
 
     def later(self, seconds):
         self.now_s += seconds
-        self.silence.look({"main": SensorState("main", seen_ts=1_795_300_000.0)})
+        self.silence.look({"main": self.state_of_sensor}, START_TS + self.now_s)
+
+    def hear(self):
+        self.silence.proven("hall")
+        self.state_of_sensor = SensorState("main", seen_ts=START_TS + self.now_s)
 
     def state(self, name):
         stage = self.health.stages().get(name)
         return (stage.state, stage.reason) if stage else None
 
 
-def test_a_silent_sensor_is_named_once_and_once_when_it_is_back(tmp_path, caplog):
+def test_a_sensor_is_not_named_before_it_was_listened_to_for_long_enough(tmp_path, caplog):
     home = Home(tmp_path)
+
     home.later(TIMEOUT_S - 2)
     assert home.state("sensor main") is None
-
     home.later(4)
+    assert "more than 49 s" in caplog.text
+
+
+def test_a_silent_sensor_is_named_once_and_once_when_it_is_back(tmp_path, caplog):
+    home = Home(tmp_path)
+
+    home.later(TIMEOUT_S)
     home.later(60)
 
     state, reason = home.state("sensor main")
     assert state == "waiting"
-    assert "more than 49 s, last heard at 2026-11-21T22:26:40Z: see its battery" in reason
+    assert "more than 49 s, last heard at 2026-11-21T21:26:40Z: see its battery" in reason
     for _ in range(10):
-        home.silence.proven(home.chunk(), "main")
+        home.hear()
         home.later(8)
     assert home.state("sensor main") == ("working", None)
     said = [record.getMessage() for record in caplog.records]
@@ -53,7 +69,7 @@ def test_a_receiver_that_hears_only_what_no_key_opens_is_told(tmp_path, caplog):
     home = Home(tmp_path)
     home.silence.useless("hall", FEW_FRAMES)
 
-    home.later(LATE_S + 1)
+    home.later(NO_USE_AFTER_S + 1)
 
     state, reason = home.state("packets hall")
     assert state == "waiting"
@@ -66,7 +82,7 @@ def test_a_neighbours_frames_are_no_trouble_while_ours_are_heard(tmp_path):
 
     for count in range(100):
         home.silence.useless("hall", count)
-        home.silence.proven(home.chunk(), "main")
+        home.hear()
         home.later(8)
 
     assert home.health.stages() == {}
@@ -76,7 +92,7 @@ def test_what_another_receiver_hears_seconds_later_is_no_replay(tmp_path):
     home = Home(tmp_path)
 
     assert not home.silence.is_repeated(home.chunk("hall"), PAYLOAD)
-    home.now_s += LATE_S
+    home.now_s += HELD_BACK_S
     assert home.silence.is_repeated(home.chunk("cellar"), PAYLOAD)
     assert not home.silence.is_repeated(home.chunk("hall"), PAYLOAD)
     home.now_s += 1

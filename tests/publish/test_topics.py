@@ -7,7 +7,7 @@ import pytest
 
 from cw_mqtt.config.settings import PublishSettings
 from cw_mqtt.measure.tariff import Contract
-from cw_mqtt.model import Event, SensorState, is_silent, timeout_s
+from cw_mqtt.model import Chain, Event, SensorState, is_silent, timeout_s
 from cw_mqtt.publish.topics import Message, Topics, is_due
 from tests.publish.house import NOW_TS, reading, state
 from tests.settings import NIGHT_CONTRACT, settings
@@ -116,18 +116,20 @@ def test_retained_topics_are_those_of_the_bridge_and_of_each_sensor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval_s", "configured_s", "expected_s"),
+    ("intervals_s", "configured_s", "expected_s"),
     [
-        (None, None, 6 * 8.192),
-        (8.2, None, 6 * 8.2),
-        (2.0, None, 30.0),
-        (8.0, 600.0, 600.0),
+        ((), None, 6 * 8.192),
+        ((8.2,), None, 6 * 8.2),
+        ((2.0,), None, 30.0),
+        ((8.0,), 600.0, 600.0),
     ],
 )
 def test_a_sensor_may_be_silent_for_six_of_its_intervals(
-    interval_s: float | None, configured_s: float | None, expected_s: float
+    intervals_s: tuple[float, ...], configured_s: float | None, expected_s: float
 ) -> None:
-    assert timeout_s(interval_s, configured_s) == pytest.approx(expected_s)
+    state = SensorState("main", chain=Chain(intervals_s=intervals_s))
+
+    assert timeout_s(state, configured_s) == pytest.approx(expected_s)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_a_sensor_may_be_silent_for_six_of_its_intervals(
     [(None, False), (100.0, True), (150.0, True), (99.9, False), (1e9, False)],
 )
 def test_a_sensor_is_online_until_its_timeout(seen_ts: float | None, online: bool) -> None:
-    assert is_silent(seen_ts, limit_s=50, now_ts=150) is not online
+    assert is_silent(SensorState("main", seen_ts=seen_ts), 50, now_ts=150) is not online
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """How the page writes numbers and ages, and when a sensor is silent."""
 
+from itertools import count
+
 import pytest
 
+from cw_mqtt.bridge.silence import SilenceWatch
 from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import SensorState
 from cw_mqtt.publish.sensor import SensorPublisher
@@ -32,6 +35,7 @@ def test_thousands_are_apart_by_a_space_that_does_not_break() -> None:
     assert grouped(1234567.891, 2) == "1\N{NARROW NO-BREAK SPACE}234\N{NARROW NO-BREAK SPACE}567.89"
 
 
+@pytest.mark.usefixtures("caplog")
 @pytest.mark.parametrize(
     ("seen_ts", "timeout_s", "expected"),
     [
@@ -43,7 +47,7 @@ def test_thousands_are_apart_by_a_space_that_does_not_break() -> None:
         (NOW_TS + 3600, None, True),
     ],
 )
-def test_page_and_mqtt_call_a_sensor_silent_at_the_same_instants(
+def test_page_mqtt_and_health_call_a_sensor_silent_at_the_same_instants(
     seen_ts: float | None,
     timeout_s: float | None,
     expected: bool,
@@ -55,9 +59,13 @@ def test_page_and_mqtt_call_a_sensor_silent_at_the_same_instants(
     home.journal.commit([state])
     monkeypatch.setitem(TEMPLATES.globals, "base", lambda: "")  # there is no request
     publisher = SensorPublisher(settings, Topics("cw"), Contract(home.settings))
+    every = home.settings.model_copy(update={"sensors": (settings,)})
+    watch = SilenceWatch(every, home.health, count(step=1000).__next__)
 
     page = StatusPage([settings], home.journal, home.health, None, lambda: NOW_TS).html(None)
     told = {message.topic: message.payload for message in publisher.messages(state, NOW_TS)}
+    watch.look(home.journal.states(), NOW_TS)
 
     assert ('class="card silent"' in page) is expected
     assert (told["cw/main/availability"] == "offline") is expected
+    assert ("sensor main" in home.health.report()["stages"]) is expected
