@@ -177,10 +177,11 @@ def _make_publisher(
     mqtt: MqttSettings, parts: _Parts, actions: Mapping[str, Callable[[], None]]
 ) -> "MqttPublisher":
     """The MQTT stage; imported here, since a bridge without a broker does not need it."""
+    from cw_mqtt.publish.publication import Publication
     from cw_mqtt.publish.publisher import MqttPublisher
 
     settings, bridge = parts.settings, parts.bridge
-    return MqttPublisher(
+    publication = Publication(
         mqtt,
         settings,
         journal=parts.journal,
@@ -198,6 +199,7 @@ def _make_publisher(
         actions=actions,
         clock=bridge.now,
     )
+    return MqttPublisher(publication)
 
 
 def _make_web(web: WebSettings, parts: _Parts) -> Service:

@@ -1,91 +1,44 @@
 """The MQTT stage: keeps the broker told of what the journal holds."""
 
-import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from cw_mqtt.config.settings import MqttSettings, Settings
 from cw_mqtt.errors import ResourceAwayError
-from cw_mqtt.journal.journal import Journal
-from cw_mqtt.model import Energy, Event
 from cw_mqtt.publish.client import TICK_S, Connection, connect
 from cw_mqtt.publish.limits import Protocol, Suspicion
-from cw_mqtt.publish.neighbours import Neighbours
-from cw_mqtt.publish.outbox import Outbox
 from cw_mqtt.publish.paho_setup import SocketWakeup
+from cw_mqtt.publish.publication import Publication
 from cw_mqtt.publish.requests import Requests
-from cw_mqtt.publish.session import Publication, Session
-from cw_mqtt.publish.topics import HEALTH_EVERY_S, Topics
-from cw_mqtt.runtime.health import Health
-
-log = logging.getLogger(__name__)
+from cw_mqtt.publish.session import Session
 
 SHORT_LIFE_S = 10.0
 
 
-@dataclass(eq=False)
 class MqttPublisher:
-    """Publishes the sensors' current state; a service for a stage.
+    """Publishes the sensors' current state; a service for a stage."""
 
-    `lift_total` must commit that a sensor's sums are no less than these; `knows_totals` says
-    whether the database was asked for them. `events` is emptied. `bridge_info` adds to
-    the topic `bridge/info`. `actions` are what requests may do besides publishing discovery
-    again, by verb; they run in the stage's thread. `birth_pause_s` is the range of the random
-    wait after Home Assistant has started, so that not all bridges answer at once. The database
-    has `totals_within_s` to tell the totals, and a new journal its installation. Another bridge
-    under the base topic counts as gone when nothing came from it for `gone_after_s`.
-    """
+    name = "mqtt"
+    longest_pause_s = 5.0
+    when_stuck = "the broker does not acknowledge messages: see whether it or its network hangs"
 
-    mqtt: MqttSettings
-    settings: Settings
-    journal: Journal
-    health: Health
-    events: deque[Event]
-    lift_total: Callable[[str, Energy], None]
-    knows_totals: Callable[[], bool]
-    bridge_info: Callable[[], Mapping[str, Any]]
-    actions: Mapping[str, Callable[[], None]]
-    clock: Callable[[], float] = time.time
-    birth_pause_s: tuple[float, float] = (1.0, 10.0)
-    totals_within_s: float = 5.0
-    gone_after_s: float = 2.5 * HEALTH_EVERY_S
-
-    name: str = field(default="mqtt", init=False)
-    longest_pause_s: float = field(default=5.0, init=False)
-    when_stuck: str = field(
-        default="the broker does not acknowledge messages: see whether it or its network hangs",
-        init=False,
-    )
-
-    def __post_init__(self) -> None:
-        topics = Topics(self.mqtt.base_topic)
-        self._publication = Publication(
-            self.mqtt,
-            self.settings,
-            self.journal,
-            topics,
-            Outbox(self.settings, topics, self.journal, self.health, self.events, self.clock),
-            Neighbours(topics, self.gone_after_s),
-            self.lift_total,
-            self.bridge_info,
-            self.birth_pause_s,
-        )
+    def __init__(self, publication: Publication) -> None:
+        self._publication = publication
+        self._journal = publication.journal
         self._requests = Requests(
-            topics,
-            self.mqtt.allow_requests,
-            questions={"health_check": self.health.report},
-            actions={"discovery/republish": self._publication.republish, **self.actions},
+            publication.topics,
+            publication.mqtt.allow_requests,
+            questions={"health_check": publication.health.report},
+            actions={"discovery/republish": publication.republish, **publication.actions},
         )
         self._wakeup = SocketWakeup()
-        self.journal.wakes(self._wakeup)
+        self._journal.wakes(self._wakeup)
         self._protocol: Protocol | None = None
         self._connection: Connection | None = None
         self._suspicion = Suspicion()
-        self.health.ask(self.name, answer=self._figures)
+        publication.health.ask(self.name, answer=self._figures)
 
     def wake(self) -> None:
         """Let a waiting `serve` go on."""
@@ -105,12 +58,12 @@ class MqttPublisher:
             if other := self._publication.neighbours.take_waited_for():
                 self._wait_until_gone(other, stopping)
             else:
-                self._serve_installation(self.journal.installation, stopping, works)
+                self._serve_installation(self._journal.installation, stopping, works)
 
     def _wait_for_totals(self, stopping: threading.Event) -> None:
         """The database may know more, and under which name Home Assistant knows this bridge."""
-        deadline_s = time.monotonic() + self.totals_within_s
-        while not (stopping.is_set() or self.knows_totals()):
+        deadline_s = time.monotonic() + self._publication.totals_within_s
+        while not (stopping.is_set() or self._publication.knows_totals()):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return
@@ -122,7 +75,9 @@ class MqttPublisher:
         will = self._publication.topics.bridge_state(online=False)
         client_id = f"cw-{installation}"
         limits = self._suspicion.limits
-        connection = connect(self.mqtt, client_id, will, self._wakeup, self._protocol, limits)
+        connection = connect(
+            self._publication.mqtt, client_id, will, self._wakeup, self._protocol, limits
+        )
         self._connection, self._protocol = connection, connection.protocol
         connected_at_s = time.monotonic()
         try:
@@ -131,7 +86,7 @@ class MqttPublisher:
             self._publication.neighbours.settled()
             self._suspicion.dispelled()
             connection.limits = replace(connection.limits, slowly=False)
-            while not stopping.is_set() and self.journal.installation == installation:
+            while not stopping.is_set() and self._journal.installation == installation:
                 session.step()
                 connection.work(TICK_S)
                 if not connection.is_late:
@@ -146,8 +101,8 @@ class MqttPublisher:
             connection.close()
 
     def _wait_until_gone(self, other: str, stopping: threading.Event) -> None:
-        client_id = f"cw-{self.journal.installation}"
-        connection = connect(self.mqtt, client_id, None, self._wakeup, self._protocol)
+        client_id = f"cw-{self._journal.installation}"
+        connection = connect(self._publication.mqtt, client_id, None, self._wakeup, self._protocol)
         try:
             self._publication.neighbours.wait_until_gone(connection, other, stopping)
         finally:

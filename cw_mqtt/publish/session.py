@@ -3,57 +3,23 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from cw_mqtt import __version__
-from cw_mqtt.config.settings import MqttSettings, Settings
 from cw_mqtt.journal.journal import Journal
-from cw_mqtt.model import Energy, SensorState
+from cw_mqtt.model import SensorState
 from cw_mqtt.publish.client import TICK_S, Connection
 from cw_mqtt.publish.homeassistant import MIGRATE, Identity, discovery_first
 from cw_mqtt.publish.neighbours import Neighbours
-from cw_mqtt.publish.outbox import Outbox, RepublishTimer
+from cw_mqtt.publish.publication import Publication
 from cw_mqtt.publish.requests import Received, Requests
 from cw_mqtt.publish.retained import kept, read_back
-from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, Topics, cleared
+from cw_mqtt.publish.topics import HEALTH_EVERY_S, ONLINE, Message, cleared
 from cw_mqtt.publish.totals import Retained, topics_of_totals
 
 log = logging.getLogger(__name__)
 
 ACK_AT_THE_END_WITHIN_S = 2.0
-
-
-@dataclass(eq=False)
-class Publication:
-    """What is published, and what outlives a connection.
-
-    `retained` is what the broker kept before the first one. The others are as in `MqttPublisher`.
-    """
-
-    mqtt: MqttSettings
-    settings: Settings
-    journal: Journal
-    topics: Topics
-    outbox: Outbox
-    neighbours: Neighbours
-    lift_total: Callable[[str, Energy], None]
-    bridge_info: Callable[[], Mapping[str, Any]]
-    birth_pause_s: tuple[float, float]
-    republish_timer: RepublishTimer = field(default_factory=RepublishTimer)
-    retained: Retained | None = None
-    _said: set[str] = field(default_factory=set)
-
-    def republish(self, pause_s: float = 0.0) -> None:
-        """Publish discovery and everything else again after a pause."""
-        self.republish_timer.ask(time.monotonic(), pause_s)
-
-    def say(self, what: str, text: str) -> None:
-        """Warn once of a thing."""
-        if what not in self._said:
-            self._said.add(what)
-            log.warning("%s", text)
 
 
 class Session:

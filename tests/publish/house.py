@@ -7,6 +7,7 @@ from typing import Any
 from cw_mqtt.config.settings import MqttSettings
 from cw_mqtt.measure.energy import never_less
 from cw_mqtt.model import JOULES_PER_KWH, Chain, Energy, Reading, SensorState, Verdict
+from cw_mqtt.publish.publication import Publication
 from cw_mqtt.publish.publisher import MqttPublisher
 from cw_mqtt.runtime.stages import Stage
 from tests.home import START_TS, Home
@@ -45,7 +46,7 @@ class House(Home):
 
     def start(self, **mqtt: Any) -> None:
         """Start the publisher; does not wait for it."""
-        publisher = MqttPublisher(
+        publication = Publication(
             MqttSettings.model_validate({**self.mqtt, **mqtt}),
             settings(self.folder, sensors=self.sensors, providers=self.providers),
             journal=self.journal,
@@ -60,7 +61,7 @@ class House(Home):
             totals_within_s=self.totals_within_s,
             gone_after_s=self.gone_after_s,
         )
-        self.stage = Stage(publisher, self.health)
+        self.stage = Stage(MqttPublisher(publication), self.health)
         self.stage.start()
 
     def start_and_wait(self, **mqtt: Any) -> None:
