@@ -31,7 +31,7 @@ from cw_mqtt.journal.rows import (
     state_text,
 )
 from cw_mqtt.model import Era, Kept, Reading, SensorState
-from cw_mqtt.runtime.stages import Wakeup
+from cw_mqtt.runtime.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

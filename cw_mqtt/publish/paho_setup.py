@@ -17,7 +17,7 @@ from cw_mqtt.config.settings import MqttSettings, TlsSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.publish.limits import MOST_UNACKED, Protocol
 from cw_mqtt.publish.topics import Message
-from cw_mqtt.runtime.stages import Wakeup
+from cw_mqtt.runtime.wakeup import Wakeup
 
 VERSION_REFUSED = 132
 NOT_TAKEN = {

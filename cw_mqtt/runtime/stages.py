@@ -47,23 +47,6 @@ class Service(Protocol):
         """Make a waiting `serve` look at `stopping` at once; called from other threads."""
 
 
-class Wakeup:
-    """Wakes the one thread that waits for it; ringing twice is ringing once."""
-
-    def __init__(self) -> None:
-        self._rung = threading.Event()
-
-    def wake(self) -> None:
-        """Let the waiting thread, or the next one that waits, go on."""
-        self._rung.set()
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for a wakeup since the last wait; false when the time ran out first."""
-        rung = self._rung.wait(timeout_s)
-        self._rung.clear()
-        return rung
-
-
 class Stage:
     """One service in one thread, called again for as long as the bridge runs."""
 

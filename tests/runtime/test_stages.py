@@ -12,7 +12,6 @@ from cw_mqtt.runtime.stages import (
     Condition,
     Stage,
     Stages,
-    Wakeup,
 )
 from tests.waiting import DEADLINE_S, wait_until
 
@@ -178,16 +177,6 @@ def test_a_stage_that_does_not_end_is_left_behind_and_named(health, caplog):
 
     assert "steps did not end in time" in caplog.text
     stages._stages[0].service.woken.set()
-
-
-def test_a_bell_rung_twice_is_heard_once():
-    wakeup = Wakeup()
-
-    wakeup.wake()
-    wakeup.wake()
-
-    assert wakeup.wait(0)
-    assert not wakeup.wait(0)
 
 
 class Port:
