@@ -47,6 +47,14 @@ NO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: begin the addre
 Application = Callable[..., Iterable[bytes]]
 
 
+def listen(address: tuple[str, int]) -> socket.socket:
+    """The port, taken for us. Raises `OSError` when it cannot be had."""
+    host, port = address
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=found[0][0], backlog=64, dualstack_ipv6=both)
+
+
 class Answer:
     """What the application says to a request; a body without a known length comes in parts."""
 
@@ -69,43 +77,28 @@ class Answer:
 
 
 class HttpServer:
-    """Serves `application` at `address`; `is_quick` says which requests ask no database.
+    """Serves `application` at the port `listening`; `is_quick`: which requests ask no database.
 
+    It serves once: a thread that is left behind in a long question belongs to no later server.
     `headers` belong to the answers that no application made. `tls` may be replaced at any time:
     connections that are open go on with what they began with.
     """
 
     def __init__(
         self,
-        address: tuple[str, int],
+        listening: socket.socket,
         application: Application,
         is_quick: Callable[[Environ], bool],
         headers: Mapping[str, str],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.tls: ssl.SSLContext | None = None
-        self._address = address
+        self.tls = tls
+        self._listening = listening
         self._application = application
         self._is_quick = is_quick
         self._headers = headers
         self._lock = threading.Lock()
         self._alone = threading.Lock()
-
-    def listen(self) -> socket.socket:
-        """The port, taken for us. Raises `OSError` when it cannot be had."""
-        host, port = self._address
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        both = host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server(
-            (host, port), family=found[0][0], backlog=64, dualstack_ipv6=both
-        )
-
-    def serve(
-        self, listening: socket.socket, stopping: threading.Event, look: Callable[[], None]
-    ) -> None:
-        """Answer until `stopping`, then finish within a moment; closes the port.
-
-        `look` is called again and again between, by the calling thread.
-        """
         self._callers: dict[int, Caller] = {}  # by their descriptors
         self._counted: set[Caller] = set()  # those of them that were not sent away
         self._waiting: deque[Caller] = deque()  # for their turn
@@ -114,12 +107,18 @@ class HttpServer:
         self._is_ending = False
         self._leaders = threading.Semaphore(QUICK_WORKERS)
         self._thread = threading.local()
-        listening.settimeout(0)
-        self._listening = listening
+        self._epoll = select.epoll()
+
+    def serve(self, stopping: threading.Event, look: Callable[[], None]) -> None:
+        """Answer until `stopping`, then finish within a moment; closes the port.
+
+        `look` is called again and again between, by the calling thread.
+        """
         ending, end = socket.socketpair()
-        with listening, ending, end, select.epoll() as self._epoll:
+        with self._listening, ending, end, self._epoll:
+            self._listening.settimeout(0)
             self._epoll.register(ending, select.EPOLLIN)  # all threads are told
-            self._epoll.register(listening, select.EPOLLIN | select.EPOLLONESHOT)
+            self._epoll.register(self._listening, select.EPOLLIN | select.EPOLLONESHOT)
             threads = [
                 threading.Thread(target=self._work, name=f"web {number}", daemon=True)
                 for number in range(WORKERS + QUICK_WORKERS)

@@ -28,7 +28,7 @@ from cw_mqtt.web.auth import Accounts, Logins, Tokens
 from cw_mqtt.web.certificate import WARN_DAYS, Certificate
 from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.first_user import FirstUser
-from cw_mqtt.web.http_server import HttpServer
+from cw_mqtt.web.http_server import HttpServer, listen
 from cw_mqtt.web.login import LoginPage
 from cw_mqtt.web.openapi import document
 from cw_mqtt.web.pages import (
@@ -94,29 +94,26 @@ class WebServer:
         rate = partial(rate_at, is_night, clock)
         pages = Pages(self._offered, forms, api.endpoints(), access, rate)
         headers = HEADERS | HEADERS_OF_TLS if settings.tls else HEADERS
-        self._server = HttpServer(
-            (settings.host, settings.port),
-            application(pages, headers, proxies.base_path),
-            self._is_quick,
-            headers,
-        )
+        self._application = application(pages, headers, proxies.base_path)
+        self._headers = headers
 
     def serve(self, stopping: threading.Event, works: Callable[[], None]) -> None:
         """Listen and answer until `stopping`.
 
         Raises `ResourceAwayError` when the port or the certificate cannot be used.
         """
-        listening = self._listen()
+        tls = self._certificate.load() if self._certificate else None
+        server = HttpServer(self._listen(), self._application, self._is_quick, self._headers, tls)
         threading.Thread(target=self._look_after_first_user, args=(stopping,), daemon=True).start()
 
         def look() -> None:
-            if self._server.moves():
+            if server.moves():
                 works()
             self._changes.look()
-            self._look_after_certificate()
+            self._look_after_certificate(server)
 
         try:
-            self._server.serve(listening, stopping, look)
+            server.serve(stopping, look)
         finally:
             self._changes.tell_rest()
 
@@ -135,11 +132,11 @@ class WebServer:
         is_known = "HTTP_COOKIE" in environ and page is self._offered["/login"]
         return page is not None and not page.needs_login and not is_known
 
-    def _look_after_certificate(self) -> None:
+    def _look_after_certificate(self, server: HttpServer) -> None:
         """Use a renewed certificate, and say in time when it ends."""
         if not (certificate := self._certificate):
             return
-        self._server.tls = certificate.renewed() or self._server.tls
+        server.tls = certificate.renewed() or server.tls
         days = certificate.days_left(self._clock())
         self._health.show("web", "certificate_days_left", value=days)
         if days < WARN_DAYS and days != self._warned_days:
@@ -156,10 +153,8 @@ class WebServer:
 
     def _listen(self) -> socket.socket:
         settings = self._settings
-        if self._certificate:
-            self._server.tls = self._certificate.load()
         try:
-            return self._server.listen()
+            return listen((settings.host, settings.port))
         except OSError as error:
             # of a name that is not found the number is negative, and the text is good
             number = error.errno or 0

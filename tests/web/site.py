@@ -61,7 +61,7 @@ class Site:
         self.health = health
         self.accounts = Accounts(engine)
         self.tokens = Tokens(engine)
-        server = WebServer(
+        self._server = WebServer(
             WebSettings(
                 host="127.0.0.1",
                 port=port,
@@ -80,14 +80,19 @@ class Site:
             tell=tell,
             clock=lambda: NOW_TS,
         )
-        self.stage = Stage(server, health)
-        self.stage.start()
+        self.start()
 
     def __enter__(self) -> "Site":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()
+
+    def start(self) -> "Site":
+        """Start, again after a stop."""
+        self.stage = Stage(self._server, self.health)
+        self.stage.start()
+        return self
 
     def stop(self) -> None:
         """Stop as the bridge does."""

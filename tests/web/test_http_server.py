@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cw_mqtt.web import http_caller, http_server
-from cw_mqtt.web.http_server import HttpServer
+from cw_mqtt.web.http_server import HttpServer, listen
 from tests.waiting import DEADLINE_S, wait_until
 
 QUICK = "/quick"
@@ -52,18 +52,18 @@ class Running:
 
     def __init__(self, application: Application) -> None:
         self._callers = ExitStack()
-        self.server = server = HttpServer(
-            ("127.0.0.1", 0),
+        listening = listen(("127.0.0.1", 0))
+        self.address = listening.getsockname()
+        self.server = HttpServer(
+            listening,
             application,
             lambda environ: environ["PATH_INFO"] == QUICK,
             {"Server": "cw-mqtt"},
         )
-        listening = server.listen()
-        self.address = listening.getsockname()
         self._stopping = threading.Event()
         self._looks = queue.SimpleQueue[Callable[[], None]]()
-        arguments = listening, self._stopping, self._look
-        self._thread = threading.Thread(target=server.serve, args=arguments)
+        arguments = self._stopping, self._look
+        self._thread = threading.Thread(target=self.server.serve, args=arguments)
         self._thread.start()
 
     def _look(self) -> None:
@@ -325,13 +325,13 @@ def test_hundreds_that_had_to_wait_for_their_turn_are_answered_one_after_the_oth
 
 
 def test_a_look_that_fails_ends_the_server_with_all_its_threads(application: Application) -> None:
-    server = HttpServer(("127.0.0.1", 0), application, lambda _: True, {})
+    server = HttpServer(listen(("127.0.0.1", 0)), application, lambda _: True, {})
     before = set(threading.enumerate())
 
     def fail() -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        server.serve(server.listen(), threading.Event(), fail)
+        server.serve(threading.Event(), fail)
 
     wait_until(lambda: set(threading.enumerate()) <= before)

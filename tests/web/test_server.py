@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
@@ -15,7 +16,9 @@ from pydantic import SecretStr
 
 from cw_mqtt.config.settings import CertificateSettings
 from cw_mqtt.web import http_caller
+from cw_mqtt.web import server as web_server
 from cw_mqtt.web.certificate import DAY_S
+from cw_mqtt.web.http_server import HttpServer
 from tests.keys import with_passphrase
 from tests.waiting import DEADLINE_S, wait_until
 from tests.web.site import ADA, NOW_TS, Site
@@ -51,6 +54,26 @@ def test_a_taken_port_is_named_and_tried_again(
 
     assert "Address already in use; change web.port" in reason
     assert site.call("/health").status == 200
+
+
+def test_a_thread_left_behind_meets_no_later_server(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[HttpServer] = []
+
+    class Recorded(HttpServer):
+        def serve(self, stopping: threading.Event, look: Callable[[], None]) -> None:
+            served.append(self)
+            super().serve(stopping, look)
+
+    monkeypatch.setattr(web_server, "HttpServer", Recorded)
+    site = make_site().wait()
+    site.stop()
+
+    site.start().wait()
+
+    assert site.call("/health").status == 200
+    assert len(set(served)) == 2
 
 
 @pytest.fixture
