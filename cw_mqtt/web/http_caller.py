@@ -117,8 +117,8 @@ def send(caller: Caller, said: bytes) -> Steps[None]:
     caller.deadline_s = None
 
 
-def part_from(caller: Caller) -> Steps[None]:
-    """Hear a caller out for a moment who may still be sending: else our last words are lost."""
+def linger(caller: Caller) -> Steps[None]:
+    """End our side and read on for a moment: a reset would lose our last words (RFC 9112, 9.6)."""
     caller.waits_since_s = time.monotonic()
     caller.break_off(socket.SHUT_WR)
     caller.within(LINGER_S)

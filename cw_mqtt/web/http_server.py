@@ -21,7 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from cw_mqtt.web.http_caller import Caller, Result, Steps, Wants, part_from, request_of, send, tried
+from cw_mqtt.web.http_caller import Caller, Result, Steps, Wants, linger, request_of, send, tried
 from cw_mqtt.web.http_connection import (
     Environ,
     Headers,
@@ -262,7 +262,7 @@ class HttpServer:
                 yield from send(caller, caller.http.refusal(error, self._headers))
             except ssl.SSLError:
                 pass  # no hand was shaken
-            yield from part_from(caller)
+            yield from linger(caller)
         except OSError:
             pass  # the caller is gone, or takes no answer
         except Exception as error:  # one caller's trouble is nobody else's
