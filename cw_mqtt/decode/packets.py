@@ -115,16 +115,16 @@ def read_shared(
 
 def read_plain(plain: bytes, payload: bytes, key: SensorKey) -> Packet | None:
     """The packet in a decrypted block; None when its values cannot be the sensor's."""
-    format = format_of(plain)  # noqa: A001 - the word of the settings
-    if key.format not in (None, format.name):
+    found = format_of(plain)
+    if key.format not in (None, found.name):
         return None
-    values = format.values(plain)
+    values = found.values(plain)
     if values["power"] > key.max_power_w:
         return None
-    if any(each.limit and values[each.name] not in each.limit for each in format.fields):
+    if any(each.limit and values[each.name] not in each.limit for each in found.fields):
         return None
     power_w, voltage_v, battery_mv, timer_ms, padding = (values[name] for name in NAMES)
-    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload, format.name)
+    return Packet(power_w, voltage_v, battery_mv, timer_ms, padding, payload, found.name)
 
 
 def proves_itself(packet: Packet) -> bool:
