@@ -5,17 +5,17 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     URL,
+    ClauseElement,
     Connection,
     CursorResult,
     Dialect,
     Engine,
-    Executable,
     create_engine,
     event,
     make_url,
@@ -197,7 +197,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def quickly(
-    connection: Connection, statement: Executable, parameters: Mapping[str, Any]
+    connection: Connection, statement: ClauseElement, parameters: Mapping[str, Any]
 ) -> CursorResult[Any]:
     """Execute a statement whose text never changes, without what makes it anew each time.
 
@@ -209,12 +209,12 @@ def quickly(
     return connection.exec_driver_sql(sql, by_place or {name: values[name] for name in usual})
 
 
-@cache
+@lru_cache(maxsize=64)  # each opening of a database has a dialect of its own
 def _compiled(
-    statement: Executable, dialect: Dialect
+    statement: ClauseElement, dialect: Dialect
 ) -> tuple[str, Sequence[str] | None, Mapping[str, Any]]:
     """The text for a driver, the names of its parameters where these go by place, and values."""
-    compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    compiled: Any = statement.compile(dialect=dialect)
     names = compiled.positiontup if compiled.positional else None
     return str(compiled), names, compiled.params
 

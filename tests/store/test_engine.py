@@ -1,16 +1,18 @@
+import gc
 import math
 import sqlite3
+import weakref
 from contextlib import closing
 
 import psycopg2
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import create_engine, literal, select, text
 
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.store import postgres
-from cw_mqtt.store.engine import PAGE_BYTES, make_engine, patient, tell_mode, transaction
+from cw_mqtt.store.engine import PAGE_BYTES, make_engine, patient, quickly, tell_mode, transaction
 
 ODD_PASSWORD = "a#b@c,d:e/f g%41"
 
@@ -31,6 +33,19 @@ def run(engine, *statements):
 
 def settings_of(url):
     return DatabaseSettings(url=url, password=SecretStr(ODD_PASSWORD))
+
+
+def test_databases_that_were_closed_long_ago_stay_in_no_memory():
+    dialects = []
+    for _ in range(100):  # as many reloads
+        with create_engine("sqlite://").connect() as connection:
+            assert quickly(connection, select(literal(1)), {}).scalar() == 1
+            dialects.append(weakref.ref(connection.dialect))
+    del connection
+
+    gc.collect()
+
+    assert sum(dialect() is not None for dialect in dialects) <= 64
 
 
 def test_without_a_url_the_database_is_a_file_in_the_folder(tmp_path):
