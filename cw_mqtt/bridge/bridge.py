@@ -1,7 +1,7 @@
 """One frame's journey. Read this first.
 
-    chunk -> dated (dating) -> payload (decode.framing) -> packet (decode.packets)
-          -> verdict (judging, by decode.verify) -> reading -> energy total (measure.energy)
+    chunk -> dated (clock_guard) -> payload (decode.framing) -> packet (decode.packets)
+          -> verdict (judge, by decode.verify) -> reading -> energy total (measure.energy)
           -> journal, committed -> the sinks wake
 
 Receivers hand their chunks over from their own threads; everything else happens in the bridge's
