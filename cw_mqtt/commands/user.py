@@ -58,8 +58,7 @@ def user_passwd(config: Path | None, login: str, password: str) -> None:
 @click.pass_obj
 def user_role(config: Path | None, login: str, role: str) -> None:
     """Let LOGIN only read, or write as well."""
-    accounts(config).set_role(login, Role(role))
-    click.echo(f"{login} may {role} now.")
+    give_role(accounts(config), login, role)
 
 
 @user.command("list")
@@ -158,8 +157,7 @@ def token_list(config: Path | None, *, as_json: bool) -> None:
 @click.pass_obj
 def token_role(config: Path | None, name: str, role: str) -> None:
     """Let the token of the program NAME only read, or write as well."""
-    tokens(config).set_role(name, Role(role))
-    click.echo(f"{name} may {role} now.")
+    give_role(tokens(config), name, role)
 
 
 @token.command("remove")
@@ -177,6 +175,12 @@ def new_hash(login: str, password: str) -> str:
 
     refuse_unusable(login, password)
     return hash_password(password)
+
+
+def give_role(known: "Accounts | Tokens", name: str, role: str) -> None:
+    """Change what one of these users or tokens may do, and say so."""
+    known.set_role(name, Role(role))
+    click.echo(f"{name} may {role} now.")
 
 
 def accounts(config: Path | None) -> "Accounts":
