@@ -66,7 +66,7 @@ CELLS_BACKWARDS = (
 
 def list_measures(connection: Connection, chosen: Range, most: int) -> list[StoredMeasure]:
     """The measures of a range in order of time, then id; no more than `most` of them."""
-    rows = quickly(connection, LISTED[way(chosen)], bounds(connection, chosen, most)).all()
+    rows = quickly(connection, LISTED[way(chosen)], bounds(connection, chosen, most))
     if chosen.key is Key.POSITION:
         rows = rows[::-1]
     return [stored_measure(chosen.sensor_id, row) for row in rows]
@@ -80,7 +80,7 @@ def list_after(
     numbers |= {"after_ts": numbers["from_ts"] - 1, "after_id": 0}
     if last:
         numbers |= {"from_ts": last.timestamp, "after_ts": last.timestamp, "after_id": last.id}
-    rows = quickly(connection, LISTED_AFTER, numbers).all()
+    rows = quickly(connection, LISTED_AFTER, numbers)
     return [stored_measure(chosen.sensor_id, row) for row in rows]
 
 

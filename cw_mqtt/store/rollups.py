@@ -161,8 +161,8 @@ class Mark:
 
 def find_mark(connection: Connection, sensor_id: int) -> Mark:
     """A sensor's mark; one that says nothing while there is none."""
-    row = quickly(connection, OF_ONE.marks, {"sensor_id": sensor_id}).first()
-    return Mark(*row) if row else Mark(sensor_id)
+    rows = quickly(connection, OF_ONE.marks, {"sensor_id": sensor_id})
+    return Mark(*rows[0]) if rows else Mark(sensor_id)
 
 
 def lock(connection: Connection, sensor_ids: Collection[int], max_gap_s: int) -> list[Mark]:

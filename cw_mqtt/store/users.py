@@ -61,13 +61,13 @@ class Accounts:
     def find(self, login: str) -> Account | None:
         """The account of this login, in exactly this writing."""
         with transaction(self._engine) as connection:
-            row = quickly(connection, BY_LOGIN, {"login": login}).first()
-        return account(row) if row else None
+            rows = quickly(connection, BY_LOGIN, {"login": login})
+        return account(*rows[0]) if rows else None
 
     def all(self) -> list[Account]:
         """Every account, sorted by login."""
         with transaction(self._engine) as connection:
-            return [account(row) for row in connection.execute(ALL.order_by(users.c.login))]
+            return [account(*row) for row in connection.execute(ALL.order_by(users.c.login))]
 
     def exist(self) -> bool:
         """Whether there is any account."""
@@ -139,7 +139,7 @@ class Accounts:
             used = update(sessions).where(sessions.c.key_hash == key_hash).values(used_ts=now_ts)
             with transaction(self._engine) as connection:
                 connection.execute(used)
-        return account(row) if row else None
+        return account(row.login, row.is_admin, row.password) if row else None
 
     def end_session(self, key_hash: str) -> None:
         """Forget a session, if there is one."""
@@ -185,10 +185,9 @@ def no_user(login: str) -> UsageError:
     return UsageError(f"there is no user {login!r}; cw-mqtt user list shows all")
 
 
-def account(row: Any) -> Account:
-    """A row of `users`; the old base's columns may be empty."""
-    role = Role.WRITE if row.is_admin else Role.READ
-    return Account(row.login, role, row.password or "")
+def account(login: str, is_admin: int | None, password: str | None) -> Account:
+    """A row of `ALL`; the old base's columns may be empty."""
+    return Account(login, Role.WRITE if is_admin else Role.READ, password or "")
 
 
 ALL_TOKENS = select(tokens.c.name, tokens.c.role, tokens.c.created_ts, tokens.c.used_ts)
