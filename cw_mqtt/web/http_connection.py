@@ -109,11 +109,18 @@ class HttpConnection:
         return b""
 
     def answer(self, request: Request, status: int, headers: Headers, body: bytes) -> bytes:
-        """A whole answer."""
-        said = self.begin_answer(status, headers)
-        if body and request.head.method != b"HEAD":
-            said += self._http.send(h11.Data(body)) or b""
-        return said + self.end_answer()
+        """A whole answer; its headers say how long it is.
+
+        h11 would look at each header anew, which takes a tenth of a call's time. Raises
+        `ValueError` for one that would be read as two.
+        """
+        if self._http.their_state is not h11.DONE:  # it must close: so asked, or by HTTP/1.0
+            headers = [*headers, ("Connection", "close")]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        if lines.count("\r") + lines.count("\n") > 2 * len(headers) or "\0" in lines:
+            raise ValueError("a header of an answer has a line break or a NUL in it")
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode("ascii")
+        return head if request.head.method == b"HEAD" else head + body
 
     def begin_answer(self, status: int, headers: Headers) -> bytes:
         """The head of an answer."""
@@ -137,11 +144,13 @@ class HttpConnection:
         head = self._head
         if not head or any(name == b"transfer-encoding" for name, _ in head.headers):
             return False
-        if not self._http.our_state is self._http.their_state is h11.DONE:
+        if self._http.their_state is not h11.DONE:  # then it must close
             return False
-        self._said = bytearray(self._http.trailing_data[0])
-        self._head, self._body = None, bytearray()
-        self._http.start_next_cycle()
+        rest = self._http.trailing_data[0]
+        self._head, self._body, self._said = None, bytearray(), bytearray()
+        self._http = h11.Connection(h11.SERVER, MOST_HEAD_BYTES)
+        if rest:
+            self.receive(rest)
         return True
 
     def refusal(self, error: RefusedRequestError, headers: Mapping[str, str]) -> bytes:
