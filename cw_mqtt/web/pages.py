@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import cherrypy
+from cherrypy.lib.cptools import log_traceback
 
 from cw_mqtt.bounds import is_unwanted
 from cw_mqtt.errors import BusyError, ResourceAwayError
@@ -48,10 +49,6 @@ HEADERS = {
 }
 HEADERS_OF_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
-# Nothing is inherited from `cherrypy.config`: its default tools log an error's request headers,
-# and with them the password.
-REQUEST_CONFIG = {"tools.log_tracebacks.on": True, "request.process_request_body": False}
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -89,7 +86,8 @@ class Pages:
     def __call__(self, path: str) -> None:
         """Choose what handles the request: routing comes before credentials."""
         request = cherrypy.serving.request
-        request.config = REQUEST_CONFIG
+        # nothing of `cherrypy.config`: its tools log an error's request headers, and so passwords
+        request.config = {}
         # of // CherryPy makes one
         offers = {} if "//" in request.wsgi_environ["PATH_INFO"] else self._offers(path)
         if not offers:
@@ -229,6 +227,9 @@ class Request(cherrypy.Application.request_class):  # type: ignore[misc]  # Cher
 
     error_page: Mapping[str, Callable[..., str]] = {"default": error_page}
     show_tracebacks = False
+    process_request_body = False
+    hooks = cherrypy.Application.request_class.hooks.copy()
+    hooks.attach("before_error_response", log_traceback)
 
 
 def application(
@@ -242,6 +243,9 @@ def application(
     cherrypy.log.screen = False
     served = cherrypy.Application(None, "", {"/": {"request.dispatch": pages}})
     served.request_class = Request
+    served.toolboxes = {}
+    # for redirects inside, which we have none of; it would also end a list that fails as if whole
+    served.wsgiapp.pipeline.clear()
     served.log.access = lambda: None  # formatted for nobody, it took a tenth of the time
 
     def with_headers(environ: Any, start_response: Any) -> Any:

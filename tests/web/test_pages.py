@@ -1,7 +1,8 @@
 """What callers get, over real HTTP."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.client import IncompleteRead
 
 import pytest
 from sqlalchemy import Engine
@@ -10,6 +11,7 @@ from cw_mqtt import __version__
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Energy, Reading, SensorState, Verdict
+from cw_mqtt.records import Range, StoredMeasure
 from cw_mqtt.runtime.health import Health
 from tests.web.site import ADA, NOW_TS, Site, sensor
 
@@ -237,3 +239,22 @@ def test_a_fault_of_ours_is_in_the_log_and_not_in_the_answer(
     assert "Zero" not in answer.text
     assert "ZeroDivisionError" in caplog.text
     assert "Basic" not in caplog.text
+
+
+class GoneHalfWay:
+    """A database that goes away in the middle of a long list."""
+
+    def stream(self, chosen: Range) -> Iterator[StoredMeasure]:
+        yield from (StoredMeasure(n, 1, n, 7.0, 0) for n in range(1000))
+        raise ResourceAwayError("gone")
+
+    def count(self, chosen: Range, most: int) -> int:
+        return 1000
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_list_that_fails_half_way_does_not_look_whole(make_site: MakeSite) -> None:
+    site = make_site(queries=GoneHalfWay()).wait()
+
+    with pytest.raises(IncompleteRead):
+        site.call("/api/1/get/watts/by_time/0/5000")
