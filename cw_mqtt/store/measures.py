@@ -34,7 +34,9 @@ OF_TIME = OF_SENSOR.where(
 OLDEST_FIRST = (measures.c.timestamp, measures.c.id)
 NEWEST_FIRST = (measures.c.timestamp.desc(), measures.c.id.desc())
 NEWEST = OF_SENSOR.order_by(*NEWEST_FIRST).limit(1)
-ADDED = insert(measures)
+ADDED = insert(measures).values(
+    {name: bindparam(name) for name in ("sensor_id", "timestamp", "value", "night_rate")}
+)
 
 
 def measure_row(sensor_id: int, ts: int, power_w: float, *, night: bool) -> dict[str, float]:

@@ -13,7 +13,7 @@ from cw_mqtt.config.settings import Settings
 from cw_mqtt.records import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
 from cw_mqtt.store.bounded import Heavy, bounded
 from cw_mqtt.store.deletions import delete_in_steps, find_chosen
-from cw_mqtt.store.engine import snapshot, transaction
+from cw_mqtt.store.engine import quickly, snapshot, transaction
 from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.ranges import MICROSECONDS, count_measures, list_after, list_measures
 from cw_mqtt.store.rollups import lock, refresh_locked
@@ -155,7 +155,7 @@ class WebQueries:
             marks = lock(connection, [sensor_id], self._max_gap_s)
             if not marks or ts < marks[0].thinned_ts:
                 return False
-            connection.execute(ADDED, measure_row(sensor_id, ts, value_w, night=night))
+            quickly(connection, ADDED, measure_row(sensor_id, ts, value_w, night=night))
             marks = [mark.with_measure(ts) for mark in marks]
             refresh_locked(connection, marks, {sensor_id: [(ts, ts)]}, self._max_gap_s)
         return True
