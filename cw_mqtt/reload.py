@@ -133,8 +133,8 @@ class SettingsWatch:
 def refusal(error: BridgeError) -> str:
     """Why a file is not applied, with the place of each mistake."""
     if isinstance(error, SettingsError):
-        return format_mistakes(error, "the old settings go on")
-    return f"{error}; the old settings go on"
+        return format_mistakes(error, "the previous settings stay in use")
+    return f"{error}; the previous settings stay in use"
 
 
 def files_of(settings: Settings) -> set[Path]:

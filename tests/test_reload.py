@@ -91,7 +91,7 @@ def test_a_file_that_is_wrong_is_refused_and_the_bridge_goes_on(
 ) -> None:
     watched.save(**wrong)
 
-    with pytest.raises(ResourceAwayError, match="the old settings go on"):
+    with pytest.raises(ResourceAwayError, match="the previous settings stay in use"):
         watched.look()
 
     assert watched.taken == []
@@ -161,7 +161,7 @@ def test_a_data_dir_that_another_process_holds_is_refused(watched: Watched, tmp_
     with closing(Journal(tmp_path / "taken")):
         watched.save(data_dir=str(tmp_path / "taken"))
 
-        with pytest.raises(ResourceAwayError, match="the old settings go on"):
+        with pytest.raises(ResourceAwayError, match="the previous settings stay in use"):
             watched.look()
 
     assert watched.taken == []
@@ -173,7 +173,9 @@ def test_what_could_not_begin_is_told_until_the_file_changes(watched: Watched) -
     watched.look()
 
     watched.watch.refuse(before, ResourceAwayError("the disk is full"))
-    with pytest.raises(ResourceAwayError, match="the disk is full; the old settings go on"):
+    with pytest.raises(
+        ResourceAwayError, match="the disk is full; the previous settings stay in use"
+    ):
         watched.look()
     watched.save(timezone="Asia/Tokyo")
     watched.look()

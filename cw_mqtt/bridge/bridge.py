@@ -176,7 +176,9 @@ class Bridge:
         lost = batch.forget_oldest(MOST_UNCOMMITTED)
         self._health.count("journal", "lost", by=lost)
         if lost and not self._losing:
-            log.error("the journal has refused writes for long: the oldest readings are lost")
+            log.error(
+                "the journal has not accepted writes for a long time: the oldest readings are lost"
+            )
         self._losing = lost > 0
 
     @property

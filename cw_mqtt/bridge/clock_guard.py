@@ -86,9 +86,12 @@ class ClockGuard:
         if before and not before.confirmed and before.offset_s + before.since_s < RELEASE_TS:
             count = self._journal.begin_era(before, date_anew=without_time)
             self._health.count("clock", "undated", by=count)
-            log.error("the clock was never set while %d readings came; they are set aside", count)
+            log.error(
+                "the clock was never set while %d readings arrived; they are excluded as undated",
+                count,
+            )
         if self._clocks.wall() < RELEASE_TS:
-            log.warning("the clock cannot be right; what is heard is dated anew when it is set")
+            log.warning("the clock is wrong; the times of readings are corrected once it is set")
         era = Era(self._clocks.boot, offset_s(chunk), chunk.monotonic_s)
         self._journal.begin_era(era)
         return era
@@ -117,7 +120,7 @@ class ClockGuard:
             }
             date_anew = None if before.confirmed else moved
             count = self._journal.begin_era(era, states, date_anew, kept)
-        log.warning("the clock was set by %+.0f s; %d readings are dated anew", by_s, count)
+        log.warning("the clock was set by %+.0f s; %d readings got corrected times", by_s, count)
         self._health.count("clock", "dated_anew", by=count)
         return era
 

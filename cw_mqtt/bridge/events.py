@@ -16,12 +16,12 @@ WORDS = {
     "sensor_rebooted": (logging.INFO, "has restarted, as after a change of the battery"),
     "sensor_keeps_restarting": (
         logging.WARNING,
-        "restarts so soon that its power is never right; see to battery, solder joints, supply",
+        "restarts too often to give valid power readings; check battery, solder joints and supply",
     ),
-    "replay_rejected": (logging.WARNING, "a packet heard before was sent once more; refused"),
+    "replay_rejected": (logging.WARNING, "an earlier packet was sent again (replay); refused"),
     "unknown_sensor": (
         logging.WARNING,
-        "hears packets under its key that cannot be its own, and leaves them out",
+        "receives packets under its key that are not its own; they are ignored",
     ),
     "previous_key_used": (logging.WARNING, "still uses one of its previous_keys"),
     "new_key_used": (logging.INFO, "uses its new key now; its previous_keys can go"),

@@ -37,8 +37,8 @@ COMMANDS = {
     "user": ("user:user", "Who may log in to the page and call the API."),
     "key": ("key:key", "Make a sensor's key, or compare those in use."),
     "adopt": ("adopt.command:adopt_command", "Take over the database of an old CitizenWatt base."),
-    "export": ("export:export_command", "Write measures, or what they add up to."),
-    "import": ("import_:import_command", "Add the measures of a file that are not there yet."),
+    "export": ("export:export_command", "Write measures, or energy and cost by period."),
+    "import": ("import_:import_command", "Add the measures of a file, without duplicates."),
     "backup": ("backup:backup_command", "Write database and journal into a file."),
     "restore": ("restore:restore_command", "Fill the database with a backup."),
     "undelete": ("undelete:undelete_command", "Bring back what was deleted over the API."),
@@ -87,7 +87,7 @@ class Commands(click.Group):
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The settings; by default ./config.yaml, then /etc/cw-mqtt/config.yaml.",
+    help="The settings file; by default ./config.yaml, then /etc/cw-mqtt/config.yaml.",
 )
 @click.pass_context
 def main(ctx: click.Context, config: Path | None) -> None:

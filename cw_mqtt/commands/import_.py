@@ -160,14 +160,16 @@ class Parser:
         if self._sensor is None and "sensor" not in self._columns:
             slugs = [sensor.slug for sensor in self._settings.sensors]
             if len(slugs) > 1:
-                raise UsageError(f"whose measures are these? Say --sensor {'|'.join(slugs)}")
+                raise UsageError(
+                    f"the file does not name the sensor; add --sensor {'|'.join(slugs)}"
+                )
             self._sensor = slugs[0]
         return has_names
 
     def _sensor_id(self, named: str) -> int:
         if self._sensor is None:
             if named not in self._known:
-                raise ValueError(f"no sensor {named[:40]!r} here; --sensor says whose they are")
+                raise ValueError(f"no sensor {named[:40]!r} here; name one with --sensor")
             return self._known[named]
         if self._only is None:
             self._only = named
@@ -247,7 +249,7 @@ def _split(text: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error as error:
-        raise ValueError(f"no line of CSV: {error}") from error
+        raise ValueError(f"not CSV: {error}") from error
 
 
 def _power_w(text: str) -> float:

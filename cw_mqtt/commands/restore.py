@@ -45,7 +45,7 @@ def restore_command(config: Path | None, file: Path | None, *, replace: bool, em
     if file is None:
         settings, engine = open_database(config)
         begin_empty(engine, settings.data_dir)
-        click.echo("The history begins anew here; the one so far stays where it is.")
+        click.echo("A new history begins here; the old database stays as it is.")
         return
     show_progress("Checking", check_backup(file))
     settings, engine = open_database(config)
@@ -89,7 +89,7 @@ def begin_empty(engine: Engine, data_dir: Path) -> None:
     names = _names_of(data_dir / JOURNAL)
     with transaction(engine) as connection:
         if not names or is_known(connection, names["journal"]):
-            raise UsageError(f"{place(engine.url)} needs no history: nothing waits for it")
+            raise UsageError(f"{place(engine.url)} is not waiting for a restore")
         begin(connection, names["journal"], names["installation"])
 
 

@@ -64,14 +64,14 @@ def rollups_check(config: Path | None, *, as_json: bool) -> None:
     for sensor_id, span_s, start_ts in () if as_json else wrong[:MOST_SHOWN]:
         click.echo(f"sensor {sensor_id}: wrong from {iso_utc(start_ts)} for {span_s} s")
     if wrong:
-        raise BridgeError(f"wrong sums: {len(wrong)}; cw-mqtt rollups rebuild mends them")
+        raise BridgeError(f"wrong sums: {len(wrong)}; cw-mqtt rollups rebuild repairs them")
     click.echo("All sums are right.", err=as_json)
 
 
 @rollups.command("rebuild")
 @click.pass_obj
 def rollups_rebuild(config: Path | None) -> None:
-    """Compute all sums anew from the measures.
+    """Recompute all sums from the measures.
 
     It goes on where it was if it is interrupted; the bridge does so too when it starts. Until it
     is done, long ranges are added up from the measures, which takes longer.

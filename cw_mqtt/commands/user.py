@@ -35,7 +35,7 @@ def user() -> None:
 @PASSWORD
 @click.pass_obj
 def user_add(config: Path | None, login: str, role: str, password: str) -> None:
-    """Make a user LOGIN with a password."""
+    """Add a user LOGIN with a password."""
     password_hash = new_hash(login, password)
     accounts(config).add(login, password_hash, Role(role))
     click.echo(f"{login} may log in now.")
@@ -46,7 +46,7 @@ def user_add(config: Path | None, login: str, role: str, password: str) -> None:
 @PASSWORD
 @click.pass_obj
 def user_passwd(config: Path | None, login: str, password: str) -> None:
-    """Give LOGIN another password, and log all browsers of theirs out."""
+    """Give LOGIN another password, and log out all of their browsers."""
     password_hash = new_hash(login, password)
     accounts(config).set_password(login, password_hash)
     click.echo(f"{login} has a new password, and is logged out everywhere.")
@@ -87,7 +87,7 @@ def user_remove(config: Path | None, login: str) -> None:
 def user_sessions(config: Path | None, login: str, end: str | None, *, as_json: bool) -> None:
     """Show the browsers in which LOGIN is logged in, or end that.
 
-    When one was last used is told to the day.
+    The last use is given to the day.
     """
     if end is None:
         rows: list[dict[str, str | int]] = [
@@ -100,7 +100,7 @@ def user_sessions(config: Path | None, login: str, end: str | None, *, as_json: 
             }
             for each in accounts(config).sessions(login)
         ]
-        show(rows, f"{login} is logged in nowhere.", as_json=as_json)
+        show(rows, f"{login} is not logged in anywhere.", as_json=as_json)
         return
     if end != "all" and not end.isdecimal():
         raise click.BadParameter(f"expected the number of a session, or all; got {end!r}")
@@ -131,14 +131,14 @@ def token_add(config: Path | None, name: str, role: str, *, as_json: bool) -> No
         click.echo(json.dumps({"name": name, "role": role, "token": new}))
         return
     click.echo(new)
-    click.echo(f"Keep it now, it is not shown again. {name} may {role} with it.", err=True)
+    click.echo(f"Save it now, it is not shown again. {name} may {role} with it.", err=True)
 
 
 @token.command("list")
 @AS_JSON
 @click.pass_obj
 def token_list(config: Path | None, *, as_json: bool) -> None:
-    """Show all tokens: role, when made, and about when last used."""
+    """Show all tokens: role, creation, and day of the last use."""
     rows = [
         {
             "name": each.name,

@@ -156,7 +156,9 @@ class ProviderSettings(Section):
         held = {tariff.name for day in self._days_to_try() for _, tariff in self.plan(day)}
         for index, tariff in enumerate(self.tariffs):
             if tariff.name not in held:
-                raise wrong("never holds: those before it have all of its time", "tariffs", index)
+                raise wrong(
+                    "never applies: the tariffs before it cover all of its time", "tariffs", index
+                )
 
     def _days_to_try(self) -> set[date]:
         """Each weekday in a week of which no day is named, and each named day with the next."""

@@ -38,8 +38,8 @@ def find_config(given: Path | None) -> Path:
             return path
     places = " nor ".join(str(path) for path in DEFAULT_PATHS)
     raise UsageError(
-        f"no settings: neither {places} exists; write one (docs/configuration.md has an example),"
-        " name yours with --config, or try `cw-mqtt demo`"
+        f"no settings file: neither {places} exists; write one "
+        "(docs/configuration.md has an example), name yours with --config, or try `cw-mqtt demo`"
     )
 
 

@@ -130,7 +130,7 @@ class CertificateSettings(Section):
             raise wrong("a key without its cert; expected both files")
         if self.cert and not self.key_password and needs_passphrase(self.key or self.cert):
             raise wrong(
-                "the key is protected by a passphrase; set key_password, or take it off with "
+                "the key is protected by a passphrase; set key_password, or remove it with "
                 "openssl pkey -in KEY -out NEW_KEY"
             )
         return self

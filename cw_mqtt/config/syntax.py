@@ -60,7 +60,7 @@ def why_unreadable(error: OSError | ValueError) -> str:
     """Why a file could not be read, and what to do about it."""
     match error:
         case FileNotFoundError():
-            return "no such file; create it, or mend the path"
+            return "no such file; create it, or correct the path"
         case IsADirectoryError():
             return "a directory; expected a file"
         case PermissionError():

@@ -105,7 +105,7 @@ def parse_port(value: str) -> str:
     kind, place = split_port(value)
     if kind not in PORTS:
         raise wrong(
-            f"{kind}: is no known kind of port; expected a device, socket://host:port, "
+            f"{kind}: is not a known kind of port; expected a device, socket://host:port, "
             "rfc2217://host:port, fifo:PATH, replay:PATH, spi:BUS.DEVICE or simulated:"
         )
     if kind in NETWORK and not has_host_and_port(value):

@@ -203,7 +203,7 @@ class Connection:
             self.close()
             if self._connack is None and isinstance(error, ResourceAwayError):
                 raise VersionRefusedError(
-                    f"{self._broker} gives no answer to MQTT {self.protocol}; does it expect TLS, "
+                    f"{self._broker} does not answer MQTT {self.protocol}; does it expect TLS, "
                     "no TLS, a client certificate, or another version of MQTT, or does it take no "
                     "retained messages or no QoS 1? see mqtt.port, mqtt.tls and mqtt.protocol"
                 ) from error
@@ -263,7 +263,7 @@ class Connection:
         """What may have made the broker close the connection without a word."""
         said = "has closed the connection: it was stopped, "
         if message := self.unanswered():
-            said += f"it does not take {message.topic} with its {len(message.payload)} characters, "
+            said += f"it does not accept {message.topic} ({len(message.payload)} characters), "
         return f"{said}or another client uses the client id {self._client_id}"
 
     # Called by paho: these only note what happened, for an error raised here is lost in paho.

@@ -62,7 +62,7 @@ class Limits:
         size = packet_bytes(message, protocol)
         if size >= self.fatal.get(message.topic, math.inf):
             return (
-                f"it breaks the connection off each time that these {size} bytes come; it may "
+                f"it closes the connection each time that these {size} bytes come; it may "
                 "want smaller messages, or forbid the topic"
             )
         if self.packet_bytes is not None and size > self.packet_bytes:

@@ -34,7 +34,7 @@ REFUSALS = {
     136: "is not ready",
     137: "is busy",
     138: "has banned this client",
-    142: "lets another client take over: it uses the same client id",
+    142: "has another client with the same client id",
 }
 
 # by the reason for which a broker refuses a CONNECT because of its will
@@ -49,7 +49,7 @@ class WillRefusedError(ResourceAwayError):
     """The broker takes no such last will; `will` is one that it may take."""
 
     def __init__(self, will: Message) -> None:
-        super().__init__("the broker takes no such last will")
+        super().__init__("the broker does not accept the last will")
         self.will = will
 
 
@@ -148,7 +148,7 @@ def in_words(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "the host name is unknown; see mqtt.host"
     if isinstance(error, ConnectionResetError):
-        return "it breaks the connection off; see mqtt.port, mqtt.tls and mqtt.transport"
+        return "it closes the connection; see mqtt.port, mqtt.tls and mqtt.transport"
     if isinstance(error, TimeoutError):
         return "no answer; see mqtt.host and mqtt.port"
     if isinstance(error, ConnectionRefusedError):

@@ -8,7 +8,7 @@ from cw_mqtt.publish.topics import Message
 
 KEPT_WITHIN_S = 1.0  # some brokers send retained messages a while after the SUBACK
 NOT_GIVEN_BACK = (
-    "it is not given back, and MQTT 3.1.1 does not tell whether it was refused, for its size or "
+    "it cannot be read back, and MQTT 3.1.1 does not tell whether it was refused, for its size or "
     "the broker's access rules, or only may not be read; try MQTT 5, or discovery.style: entity"
 )
 

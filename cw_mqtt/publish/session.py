@@ -64,7 +64,7 @@ class Session:
         if now_s >= self._health_at_s:
             self._say_alive()
         for topic, why in connection.refused.items():
-            self._publication.say(topic, f"the broker does not take {topic}: {why}")
+            self._publication.say(topic, f"the broker does not accept {topic}: {why}")
 
     def leave(self) -> None:
         """Publish what is left, and say goodbye."""
@@ -96,7 +96,7 @@ class Session:
         if mqtt.discovery.style != "device" or not objection:
             return identity
         self._publication.say(
-            "devices", f"the broker does not take {objection}; telling of single entities"
+            "devices", f"the broker does not accept {objection}; publishing discovery by entity"
         )
         by_entity = mqtt.discovery.model_copy(update={"style": "entity"})
         mqtt = mqtt.model_copy(update={"discovery": by_entity})
@@ -129,7 +129,7 @@ class Session:
         elif retained.has_total(state.sensor):
             log.warning(
                 "%s: the broker keeps a total that this sensor of this installation has not "
-                "published; it is replaced, and not gone on from",
+                "published; it is replaced",
                 state.sensor,
             )
 
@@ -152,7 +152,7 @@ class Session:
         self._connection.publish(answer.message)
         if answer.afterwards:
             self._connection.settle()
-            log.info("%s was asked for over MQTT", request.topic)
+            log.info("%s was requested over MQTT", request.topic)
             answer.afterwards()
 
     def _info(self) -> Message:

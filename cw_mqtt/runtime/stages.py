@@ -101,7 +101,7 @@ class Stage:
             share = random.uniform(0.75, 1.0)  # noqa: S311 - no secret
             self._stopping.wait(self._condition.pause_s * share)
         self._worked_s = None
-        reason = None if self._stopping.is_set() else "has nothing more to do"
+        reason = None if self._stopping.is_set() else "has finished"
         self._health.stopped(self.service.name, reason)
 
     def _works(self) -> None:
@@ -143,7 +143,7 @@ class Stages:
             stage.ask_to_stop()
             left_s = deadline_s - time.monotonic()
             if not stage.join(min(left_s, EACH_STOPS_WITHIN_S)):
-                log.error("%s did not end in time; left behind", stage.service.name)
+                log.error("%s did not stop in time; abandoned", stage.service.name)
 
 
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)

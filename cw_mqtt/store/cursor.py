@@ -14,10 +14,10 @@ from cw_mqtt.store.tables import bridge_positions
 log = logging.getLogger(__name__)
 
 LEFT_BEHIND = (
-    "{new} does not have the history so far: measures, edits and logins are in {old}. To bring "
-    "them along, while this runs: put the old database.url back, cw-mqtt backup FILE, write the "
-    "new one, cw-mqtt restore FILE. Or cw-mqtt restore --empty, to begin without them. Until then "
-    "readings wait in the journal; totals go on"
+    "{new} does not have the history: measures, edits and logins are in {old}. To move "
+    "them while this runs: put the old database.url back, cw-mqtt backup FILE, write the "
+    "new one, cw-mqtt restore FILE. Or cw-mqtt restore --empty, to start without them. Until then "
+    "readings stay in the journal; totals continue"
 )
 
 THIS = bridge_positions.c.journal_id == bindparam("journal")
@@ -112,7 +112,7 @@ def tell_missing(cursor: Cursor, journal: Journal) -> None:
     oldest, _ = journal.span()
     if cursor.seq < oldest - 1:
         log.error(
-            "readings %s to %s are in neither the database nor the journal any longer",
+            "readings %s to %s are lost: neither the database nor the journal has them",
             cursor.seq + 1,
             oldest - 1,
         )

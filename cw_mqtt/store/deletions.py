@@ -171,7 +171,7 @@ def undelete_in_steps(writing: Writing, which: int, max_gap_s: int) -> Iterator[
             row = connection.execute(BY_NUMBER, {"number": which}).first()
             if row is None:
                 raise UsageError(
-                    f"there is no deletion {which}; cw-mqtt undelete --list shows all of 30 days"
+                    f"there is no deletion {which}; cw-mqtt undelete --list shows the last 30 days"
                 )
             (mark,) = lock(connection, [row.sensor_id], max_gap_s)
             oldest_ts = mark.thinned_ts - max_gap_s if mark.thinned_ts else -ALL
@@ -185,7 +185,7 @@ def undelete_in_steps(writing: Writing, which: int, max_gap_s: int) -> Iterator[
                 return
             step |= {"from_ts": first_ts, "until_ts": last_ts + 1}
             if taken := connection.execute(TAKEN, step).first():
-                raise UsageError(f"another measure has the id {taken[0]} by now")
+                raise UsageError(f"another measure has the id {taken[0]} now")
             connection.execute(BRING_BACK, step)
             came = connection.execute(FORGET, step).rowcount
             connection.execute(NOTE_BROUGHT, {"number": which, "less": came})
@@ -200,10 +200,10 @@ def why_none(connection: Connection, which: int, thinned_ts: int) -> str:
     """Why nothing of a deletion can be brought back."""
     if connection.execute(BY_NUMBER, {"number": which}).one().measures:
         return (
-            f"the measures of deletion {which} are from before {iso_utc(thinned_ts)}, where "
-            "keep_measures has let the others go"
+            f"the measures of deletion {which} are older than keep_measures: from before "
+            f"{iso_utc(thinned_ts)}"
         )
-    return f"the measures of deletion {which} were brought back already"
+    return f"the measures of deletion {which} are already back"
 
 
 def forget_some(engine: Engine, now_ts: float) -> int:

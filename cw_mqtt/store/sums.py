@@ -240,5 +240,5 @@ def is_rolled_up(known: Mark, from_ts: int, step: int, max_gap_s: int) -> bool:
     if known.holds(max_gap_s):
         return thinned or step >= QUARTER_S * MICROSECONDS
     if thinned:
-        raise ResourceAwayError("the sums of this sensor are being computed anew; ask again later")
+        raise ResourceAwayError("the sums of this sensor are being recomputed; try again later")
     return False

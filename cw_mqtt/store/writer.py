@@ -230,7 +230,7 @@ class DatabaseWriter:
     def _forget_stored(self) -> None:
         lost = self._journal.stored(self._cursor.seq)
         if lost and not self._losing:
-            log.error("the journal is full: the oldest readings go, and never reached the database")
+            log.error("the journal is full: the oldest readings are lost before they were stored")
         self._losing = lost > 0
         self._health.count("journal", "lost", by=lost)
 

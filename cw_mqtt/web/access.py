@@ -248,7 +248,7 @@ def base_path() -> str:
 def refuse_other_sites() -> None:
     """Raise `RefusedError` when the page of another site has a browser send this."""
     if cherrypy.request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
-        raise RefusedError(403, "another site's page sends this; nothing was changed")
+        raise RefusedError(403, "this request comes from another site's page; nothing was changed")
 
 
 def refuse_change(caller: Caller) -> None:

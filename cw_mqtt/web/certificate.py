@@ -57,7 +57,7 @@ class Certificate:
             context = self.load()
         except ResourceAwayError as error:
             if str(error) != self._refused:
-                log.error("%s; the certificate before stays in use", error)
+                log.error("%s; the previous certificate stays in use", error)
             self._refused = str(error)
             return None
         self._refused = ""

@@ -218,7 +218,7 @@ def environ_of(
 def _path_and_query(head: h11.Request) -> tuple[str, str]:
     target = ABSOLUTE.sub("", head.target.decode("ascii"))
     if not target.startswith("/"):
-        raise RefusedRequestError(400, "The address begins with no /.")
+        raise RefusedRequestError(400, "The path must begin with /.")
     path, _, query = target.partition("?")
     # a quoted slash is no slash
     return "%2F".join(map(_unquoted, SLASH.split(path))), query
@@ -241,12 +241,12 @@ def _refuse_doubtful(head: h11.Request, said: bytes) -> None:
     if head.http_version not in (b"1.0", b"1.1"):
         raise RefusedRequestError(400, "This server speaks HTTP/1.0 and HTTP/1.1.")
     if any(names.count(name) > 1 for name in SAID_ONCE) or len(LENGTH.findall(raw)) > 1:
-        raise RefusedRequestError(400, "A header that may be there once is there twice.")
+        raise RefusedRequestError(400, "A header that may occur once occurs twice.")
     if any(b"_" in name for name in names):  # in WSGI the same as one with -
         raise RefusedRequestError(400, "The name of a header has a _ in it.")
     is_old = head.http_version == b"1.0"  # which knows no chunks
     if b"transfer-encoding" in names and (b"content-length" in names or is_old):
-        raise RefusedRequestError(400, "Nobody can be sure where the body ends.")
+        raise RefusedRequestError(400, "The length of the body is ambiguous.")
     length = dict(head.headers).get(b"content-length", b"0").lstrip(b"0")
     if len(length) > len(str(MOST_BODY_BYTES)) or int(length or 0) > MOST_BODY_BYTES:
         raise RefusedRequestError(413, TOO_LONG)

@@ -17,7 +17,7 @@ from cw_mqtt.web.status import TEMPLATES
 PATH = "/login"
 # Of this server: not //host, nor \host, which browsers take for the same.
 LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
-WRONG_CODE = "The code is wrong, or there is a user by now."
+WRONG_CODE = "The code is wrong, or there is already a user."
 
 
 class LoginPage:

@@ -44,7 +44,7 @@ def refuse_unusable(login: str, password: str) -> None:
         or password.lower() == login.lower()
         or len(set(password)) < FEWEST_CHARACTERS
     ):
-        raise UsageError("expected another password: this one is among the first to be guessed")
+        raise UsageError("expected another password: this one is easily guessed")
 
 
 def hash_password(password: str) -> str:

@@ -37,10 +37,18 @@ def mark() -> str:
     return f"{zlib.crc32(b''.join((FOLDER / file).read_bytes() for file in KEPT_BY_BROWSERS)):x}"
 
 
+PARTS = {"bridge": "Program", "settings": "Settings file"}  # stages by the words of their owner
+
+
+def part(stage: str) -> str:
+    """What the page calls a stage."""
+    return PARTS.get(stage, stage)
+
+
 TEMPLATES = Environment(
     loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-TEMPLATES.filters |= {"grouped": grouped, "age": age, "iso_utc": iso_utc}
+TEMPLATES.filters |= {"grouped": grouped, "age": age, "part": part, "iso_utc": iso_utc}
 TEMPLATES.globals |= {"version": __version__, "mark": mark(), "base": base_path}
 
 

@@ -460,9 +460,9 @@ def test_an_attack_is_told_in_words_and_not_at_each_packet(start, caplog):
     running.bridge.process(chunks(later_s=300))
 
     assert [(e.type, e.text) for e in running.events] == [
-        ("replay_rejected", "a packet heard before was sent once more; refused")
+        ("replay_rejected", "an earlier packet was sent again (replay); refused")
     ]
-    assert caplog.text.count("main: a packet heard before") == 1
+    assert caplog.text.count("main: an earlier packet was sent again") == 1
 
 
 def test_another_sensor_under_the_same_key_is_told(start, caplog):
@@ -472,7 +472,7 @@ def test_another_sensor_under_the_same_key_is_told(start, caplog):
     running.bridge.process(chunks("timer_crosses_2_31", later_s=60))
 
     assert [event.type for event in running.events] == ["unknown_sensor"]
-    assert "packets under its key that cannot be its own" in caplog.text
+    assert "packets under its key that are not its own" in caplog.text
     assert Verdict.VERIFIED not in running.state.verdicts
 
 

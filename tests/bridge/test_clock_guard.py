@@ -113,7 +113,7 @@ def test_what_came_before_the_network_told_the_time_is_dated_right(
     assert board.errors_s() == [0] * 24
     assert_right(board)
     assert board.state.energy.tariffs_j["day"] == sum(8.0 * (100.5 + n) for n in range(23))
-    assert "the clock was set by +10800 s; 12 readings are dated anew" in caplog.text
+    assert "the clock was set by +10800 s; 12 readings got corrected times" in caplog.text
 
 
 def test_power_and_energy_go_on_while_the_clock_is_wrong(board: Board) -> None:
@@ -227,7 +227,7 @@ def test_what_never_had_a_time_is_set_aside_and_counted(
     assert board.errors_s() == [0] * 5
     assert board.ask("SELECT reason FROM set_aside") == [("undated",)] * 5
     assert board.health.report()["clock"]["undated"] == 5
-    assert "the clock was never set while 5 readings came" in caplog.text
+    assert "the clock was never set while 5 readings arrived" in caplog.text
 
 
 def test_a_clock_that_cannot_be_right_is_said(
@@ -237,7 +237,7 @@ def test_a_clock_that_cannot_be_right_is_said(
 
     board.hear(2)
 
-    assert caplog.text.count("the clock cannot be right") == 1
+    assert caplog.text.count("the clock is wrong") == 1
     assert board.health.report()["clock"] == {"synchronised": False}
 
 

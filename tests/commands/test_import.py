@@ -185,7 +185,7 @@ def test_of_several_sensors_one_must_be_named(here: Installation) -> None:
     )
 
     assert (unnamed.exit_code, named.exit_code) == (2, 0)
-    assert "Say --sensor main|garage" in unnamed.stderr
+    assert "add --sensor main|garage" in unnamed.stderr
     assert here.home.ask("SELECT slug FROM measures JOIN sensor_slugs USING (sensor_id)") == [
         ("garage",)
     ]

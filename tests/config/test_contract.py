@@ -127,14 +127,14 @@ def test_days_are_weekdays_or_dates(days: list[str], held: list[int]) -> None:
             12,
             9,
             "tariffs[1]",
-            "never holds: those before it have all of its time",
+            "never applies: the tariffs before it cover all of its time",
         ),
         (
             "      - {name: we, eur_per_kwh: 0.1, days: [weekend, workdays]}\n" + REST,
             12,
             9,
             "tariffs[1]",
-            "never holds: those before it have all of its time",
+            "never applies: the tariffs before it cover all of its time",
         ),
         (
             REST + "    day: {eur_per_kwh: 0.2}\n",

@@ -147,7 +147,7 @@ def test_a_key_that_yaml_reads_as_a_number_belongs_in_quotes(
         ("&canary", (8, 13), "YAML reads a text that starts with & as a reference"),
         ("!canary", (8, 13), "expected !env NAME, !file PATH, or quotes"),
         ("!env CW_UNSET", (8, 13), "the environment variable CW_UNSET is not set"),
-        ("!file none", (8, 13), "none: no such file; create it, or mend the path"),
+        ("!file none", (8, 13), "none: no such file; create it, or correct the path"),
         ("!file .", (8, 13), "a directory; expected a file"),
         ("[canary]", (8, 3), "expected a text, got a list"),
     ],

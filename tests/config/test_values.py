@@ -61,8 +61,8 @@ def test_a_port_is_a_device_or_a_kind_and_a_place(port: str) -> None:
     [
         ("spi:", "expected spi:BUS.DEVICE, such as spi:0.0"),
         ("spi:/dev/spidev0.0", "expected spi:BUS.DEVICE"),
-        ("carrier-pigeon:x", "carrier-pigeon: is no known kind of port"),
-        ("http://attic.local:5000", "http: is no known kind of port"),
+        ("carrier-pigeon:x", "carrier-pigeon: is not a known kind of port"),
+        ("http://attic.local:5000", "http: is not a known kind of port"),
         ("socket://attic.local", "expected socket://host:port"),
         ("socket://attic local:5000", "expected socket://host:port"),
         ("socket://::1:5000", "expected socket://host:port"),

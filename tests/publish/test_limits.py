@@ -120,8 +120,8 @@ def test_connections_that_end_at_different_messages_or_at_none_blame_nothing() -
     ("line", "protocol", "words"),
     [
         ("max_packet_size 2048", "5", "bytes, and the broker takes 2048 at most"),
-        ("max_packet_size 2048", "3.1.1", "breaks the connection off each time that these"),
-        ("message_size_limit 2000", "5", "breaks the connection off each time that these"),
+        ("max_packet_size 2048", "3.1.1", "closes the connection each time that these"),
+        ("message_size_limit 2000", "5", "closes the connection each time that these"),
     ],
 )
 def test_a_device_that_is_too_large_is_told_of_entity_by_entity(
@@ -137,7 +137,7 @@ def test_a_device_that_is_too_large_is_told_of_entity_by_entity(
     assert f"homeassistant/device/{node}/config" not in topics
     assert topics["citizenwatt/main/energy"] == "12.500"
     assert any(node in text and words in text for text in said)
-    assert all("it does not take homeassistant/" in t for t in said if "client id" in t)
+    assert all("it does not accept homeassistant/" in t for t in said if "client id" in t)
 
 
 def test_what_does_not_fit_in_any_form_is_named_and_the_values_flow(
@@ -180,7 +180,10 @@ def test_a_broker_that_acknowledges_nothing_is_published_to(
 
 @pytest.mark.parametrize(
     ("protocol", "words"),
-    [("5", "it is not allowed; see the broker's access rules"), ("3.1.1", "it is not given back")],
+    [
+        ("5", "it is not allowed; see the broker's access rules"),
+        ("3.1.1", "it cannot be read back"),
+    ],
 )
 def test_discovery_that_may_not_be_written_is_named(
     house: House,
@@ -197,7 +200,7 @@ def test_discovery_that_may_not_be_written_is_named(
     said = run(house, broker, caplog, protocol=protocol)
 
     node = f"{house.journal.installation}_main"
-    assert f"the broker does not take homeassistant/device/{node}/config: {words}" in "\n".join(
+    assert f"the broker does not accept homeassistant/device/{node}/config: {words}" in "\n".join(
         said
     )
     assert kept(broker)["citizenwatt/main/energy"] == "12.500"

@@ -144,7 +144,7 @@ def test_a_service_that_ends_by_itself_says_so(health):
     stage.start()
 
     assert stage.join(DEADLINE_S)
-    assert health.stages()["steps"].reason == "has nothing more to do"
+    assert health.stages()["steps"].reason == "has finished"
 
 
 def test_stages_start_from_the_end_of_the_path_and_stop_from_its_beginning(health):
@@ -175,7 +175,7 @@ def test_a_stage_that_does_not_end_is_left_behind_and_named(health, caplog):
     wait_until(lambda: state_of(health) == "working")
     stages.stop()
 
-    assert "steps did not end in time" in caplog.text
+    assert "steps did not stop in time" in caplog.text
     stages._stages[0].service.woken.set()
 
 

@@ -339,7 +339,7 @@ def test_a_hole_that_cannot_be_filled_is_an_error_with_its_range(home, monkeypat
 
     home.store()
 
-    assert "readings 3 to 5 are in neither the database" in caplog.text
+    assert "readings 3 to 5 are lost" in caplog.text
 
 
 @pytest.mark.parametrize("ahead_s", [0, 3 * 365 * 86400])

@@ -73,7 +73,7 @@ def test_one_that_is_no_good_is_said_once_and_not_used(
 
     assert [looked_at_twice(certificate), certificate.renewed()] == [None, None]
     assert len(caplog.records) == 1
-    assert "the certificate before stays in use" in caplog.text
+    assert "the previous certificate stays in use" in caplog.text
 
 
 def test_after_one_that_is_no_good_the_next_is_loaded(

@@ -79,7 +79,7 @@ def test_a_total_that_is_not_loaded_is_not_shown(make_site: MakeSite, journal: J
     page = status_page(make_site)
 
     assert "kWh" not in page
-    assert "waits for the database" in page
+    assert "waiting for the database" in page
 
 
 def test_a_sensor_that_was_never_heard_says_so(make_site: MakeSite) -> None:

@@ -53,7 +53,7 @@ def analyze_command(
     noise, a stuck radio, damaged lines, lost packets, another sensor under the same key, the
     published example key. Keys are shown by fingerprints only (see `key fingerprint`).
 
-    Exit code 0: a configured sensor is certainly well; 1: it is not, or that cannot be told yet.
+    Exit code 0: a configured sensor certainly works; 1: it does not, or that cannot be told yet.
     """
     settings, folder = load(config)
     is_capture = len(sources) == 1 and _is_file(sources[0])
