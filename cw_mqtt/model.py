@@ -17,6 +17,7 @@ SILENT_INTERVALS = 6
 SHORTEST_TIMEOUT_S = 30.0
 JOULES_PER_KWH = 3_600_000
 BLOCK_SIZE = 16
+TIMER_RANGE_MS = 2**32  # the sensor's counter starts over
 TAIL_SIZE = 6
 SILENCE_S = 0.045  # a USB adapter splits a burst by up to 16 ms, the next one is 100 ms away
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from cw_mqtt.model import JOULES_PER_KWH
 
+MICROSECONDS = 1_000_000  # in a second
+
 
 class StoredMeasure(NamedTuple):
     """A row of `measures`; `night_rate` is 1 by night, 0 by day, -1 when the old base knew not.

@@ -12,9 +12,9 @@ from random import Random
 from cw_mqtt.acquire.replay import paced
 from cw_mqtt.acquire.serial_port import Line, open_serial
 from cw_mqtt.config.settings import SensorSettings
-from cw_mqtt.model import TAIL_SIZE
+from cw_mqtt.model import TAIL_SIZE, TIMER_RANGE_MS
 from cw_mqtt.runtime.clock import steady_s
-from cw_mqtt.simulate.firmware import TIMER_RANGE_MS, SensorFirmware, packets
+from cw_mqtt.simulate.firmware import SensorFirmware, packets
 from cw_mqtt.simulate.household import plausible_power_w
 
 BAUDRATE = 57600

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FAILED, WRONG = 1, 2  # exit codes
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 STEPS_OF_A_BAR = 1000
+MOST_SHOWN = 20  # of a list that may be long
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 

@@ -16,7 +16,14 @@ from typing import IO, NamedTuple
 import click
 from sqlalchemy import Connection, Engine
 
-from cw_mqtt.commands.common import AS_JSON, FAILED, open_database, shares_of, show_progress
+from cw_mqtt.commands.common import (
+    AS_JSON,
+    FAILED,
+    MOST_SHOWN,
+    open_database,
+    shares_of,
+    show_progress,
+)
 from cw_mqtt.config.settings import Settings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import instant_of
@@ -29,7 +36,6 @@ from cw_mqtt.store.web_queries import LATEST_TS
 from cw_mqtt.web.endpoints import MOST_W
 
 LINES_AT_ONCE = 5000
-MOST_SHOWN = 20
 
 # what files call the columns that we know
 COLUMNS = {

@@ -9,14 +9,14 @@ from typing import Any
 import click
 from sqlalchemy import Connection, Engine, select
 
-from cw_mqtt.commands.common import AS_JSON, open_database, show_progress
+from cw_mqtt.commands.common import AS_JSON, MOST_SHOWN, open_database, show_progress
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.model import iso_utc
 from cw_mqtt.store import tables
 from cw_mqtt.store.measures import whole
 from cw_mqtt.store.rollups import (
     ALL,
-    DAY_S,
     OF_ONE,
     SPANS_S,
     STEP_S,
@@ -28,8 +28,6 @@ from cw_mqtt.store.rollups import (
     next_ts,
     walk,
 )
-
-MOST_SHOWN = 20
 
 Cell = tuple[int, int, int]  # sensor id, span in s, start
 

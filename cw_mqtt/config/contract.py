@@ -5,7 +5,7 @@ else knows it.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from typing import Annotated, Self
 
@@ -13,7 +13,8 @@ from pydantic import Field, PlainValidator, model_validator
 
 from cw_mqtt.config.section import Amount, Name, Section, Switch
 from cw_mqtt.config.values import (
-    SECONDS_A_DAY,
+    DAY,
+    DAY_S,
     HourWindow,
     expected,
     parse_days,
@@ -22,7 +23,6 @@ from cw_mqtt.config.values import (
     wrong,
 )
 
-DAY = timedelta(days=1)
 DAY_TARIFF, NIGHT_TARIFF = "day", "night"
 
 Hours = Annotated[HourWindow, PlainValidator(parse_hours), expected('hours such as "22:30-06:30"')]
@@ -120,7 +120,7 @@ class ProviderSettings(Section):
         """The tariffs of a day, each with the second after midnight from which it holds."""
         edges = {0} | {edge for t in self.tariffs for window in t.hours for edge in window.edges}
         found: list[tuple[int, TariffSettings]] = []
-        for second in sorted(edges - {SECONDS_A_DAY}):
+        for second in sorted(edges - {DAY_S}):
             tariff = next(t for t in self.tariffs if t.holds(day, second))
             if not found or found[-1][1] is not tariff:
                 found.append((second, tariff))

@@ -22,7 +22,8 @@ from pydantic_core import PydanticCustomError
 Entry = TypeVar("Entry")
 
 KEY_BYTES = 16
-SECONDS_A_DAY = 86_400
+DAY_S = 86_400
+DAY = timedelta(days=1)
 WEEKDAYS: dict[str, tuple[int, ...]] = {
     **{name: (day,) for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))},
     "workdays": (0, 1, 2, 3, 4),
@@ -168,7 +169,7 @@ def parse_hours(value: object) -> HourWindow:
         raise ValueError
     hours, minutes, end_hours, end_minutes = map(int, match.groups())
     window = HourWindow(hours * 3600 + minutes * 60, end_hours * 3600 + end_minutes * 60)
-    if window.start_s == window.end_s or max(window.edges) > SECONDS_A_DAY:
+    if window.start_s == window.end_s or max(window.edges) > DAY_S:
         raise ValueError
     return window
 

@@ -10,9 +10,8 @@ from dataclasses import replace
 from statistics import median
 
 from cw_mqtt.decode.packets import NO_PADDING, proves_itself
-from cw_mqtt.model import Chain, Heard
+from cw_mqtt.model import TIMER_RANGE_MS, Chain, Heard
 
-TIMER_RANGE_MS = 2**32
 PATIENCE_S = 600.0  # a battery is changed in less, and no network's buffer holds more
 SURELY_SILENT_S = 60.0
 BUFFER_S = 60.0  # a network holds packets back for so long, and brings them at once

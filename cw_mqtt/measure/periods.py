@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from cw_mqtt.config.values import DAY
+
 LAST_TS = 253_339_228_800  # the year 9998; periods after it would reach beyond what dates can say
-DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

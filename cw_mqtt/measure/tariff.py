@@ -20,7 +20,7 @@ from cw_mqtt.config.contract import (
     line_on,
 )
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.config.values import SECONDS_A_DAY
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.measure.periods import day_start, months_between
 from cw_mqtt.model import JOULES_PER_KWH, Reading
 
@@ -155,7 +155,7 @@ class Contract:
         second = local.hour * 3600 + local.minute * 60 + local.second
         _, plan = self._on(local.date())
         index = bisect_right(plan, second, key=lambda entry: entry[0])
-        end = plan[index][0] if index < len(plan) else SECONDS_A_DAY
+        end = plan[index][0] if index < len(plan) else DAY_S
         return plan[index - 1][1], end - second
 
     def _parts(self, quarter_ts: int) -> Iterator[tuple[TariffSettings, int]]:

@@ -150,7 +150,7 @@ PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 BELIEVED_AFTER_S = 1.0
 STEADY_S = 60.0
 LONGEST_STEADY_S = 3600.0
-MOST_SAID = 10
+MOST_SAID = 10  # different reasons for one trouble
 
 
 class Condition:

@@ -10,9 +10,9 @@ from random import Random
 from Crypto.Cipher import AES
 
 from cw_mqtt.decode.formats import FORMATS
+from cw_mqtt.model import TIMER_RANGE_MS
 
 BOOT_TAIL = bytes(6)
-TIMER_RANGE_MS = 2**32
 MOST_POWER_W = 0xFFFF
 PERIOD_S = 8.192  # the watchdog's, nominally
 AWAKE_MS = (830, 880)  # what the timer advances by per packet; builds differ

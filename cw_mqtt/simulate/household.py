@@ -2,8 +2,9 @@
 
 import math
 
+from cw_mqtt.config.values import DAY_S
+
 WINTER_TIME_S = 3600  # the household's clock is one hour ahead of UTC
-DAY_S = 86_400
 
 
 def plausible_power_w(ts: float, seed: int = 0) -> int:

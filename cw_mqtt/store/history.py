@@ -7,9 +7,8 @@ from operator import itemgetter
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from cw_mqtt.measure.tariff import Contract, Quarter
-from cw_mqtt.records import EnergySum, Key, PeriodTotal, Range, StoredMeasure
+from cw_mqtt.records import MICROSECONDS, EnergySum, Key, PeriodTotal, Range, StoredMeasure
 from cw_mqtt.store.measures import ADDED, OF_TIME, OLDEST_FIRST, measure_row, stored_measure, whole
-from cw_mqtt.store.ranges import MICROSECONDS
 from cw_mqtt.store.rollups import QUARTER_S, refresh, stretches
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures, rollups, sensor_slugs, sensors

@@ -20,6 +20,7 @@ from sqlalchemy import (
     text,
 )
 
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.errors import UsageError
 from cw_mqtt.store.engine import place, transaction
 from cw_mqtt.store.postgres import ARGUMENTS
@@ -35,7 +36,6 @@ NEEDED = {
     "users": {"id", "login", "password"},
 }
 EARLIEST_TS = 946_684_800  # the year 2000: no sensor is that old
-A_DAY_S = 86_400
 MEASURES_BYTES = text("SELECT pg_total_relation_size('measures')")
 OURS = {"ours": ARGUMENTS["application_name"]}
 # of other programs: one of ours that was killed may still be undoing what it began
@@ -189,7 +189,7 @@ def refuse_if_busy(engine: Engine) -> None:
 
 def _sensors_of(connection: Connection, inspector: Inspector) -> tuple[OldSensor, ...]:
     ts = measures.c.timestamp
-    latest_ts = int(time.time()) + A_DAY_S
+    latest_ts = int(time.time()) + DAY_S
     sound = and_(measures.c.value.is_not(None), ts.between(EARLIEST_TS, latest_ts))
     odd = or_(measures.c.value.is_(None), ts.is_(None), ~ts.between(EARLIEST_TS, latest_ts))
     query = select(

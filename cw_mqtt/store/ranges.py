@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from cw_mqtt.records import Key, Range, StoredMeasure
+from cw_mqtt.records import MICROSECONDS, Key, Range, StoredMeasure
 from cw_mqtt.store.engine import quickly
 from cw_mqtt.store.measures import (
     NEWEST_FIRST,
@@ -21,8 +21,6 @@ from cw_mqtt.store.measures import (
 )
 from cw_mqtt.store.rollups import ALL, FORM, SPANS_S, find_mark
 from cw_mqtt.store.tables import measures, rollups
-
-MICROSECONDS = 1_000_000
 
 column, cell = measures.c, rollups.c
 first, last, until_ts = map(whole, ("first", "last", "until_ts"))

@@ -7,11 +7,10 @@ from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.journal.rows import Entry
 from cw_mqtt.runtime.health import Health
+from cw_mqtt.runtime.stages import MOST_SAID
 from cw_mqtt.store.engine import first_line
 
 log = logging.getLogger(__name__)
-
-MOST_SAID = 10
 
 
 def store_by_halves(

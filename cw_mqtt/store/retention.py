@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, Engine, delete, select
 
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.measures import whole
-from cw_mqtt.store.rollups import DAY_S, cell, change_mark, find_mark, lock, next_ts
+from cw_mqtt.store.rollups import cell, change_mark, find_mark, lock, next_ts
 from cw_mqtt.store.tables import measures, rollup_marks, set_aside
 
 SPARE_DAYS = 2  # a clock that was ahead for up to a day has made as many days more

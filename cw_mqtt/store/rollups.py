@@ -27,13 +27,14 @@ from sqlalchemy import (
     update,
 )
 
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.store.engine import begin_writing, quickly, transaction
 from cw_mqtt.store.interval_energy import added_up, carried
 from cw_mqtt.store.measures import WHOLE_ROWS, whole
 from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensors
 
-SPANS_S = (900, 3600, 86400)  # each a multiple of the one before
-QUARTER_S, DAY_S = SPANS_S[0], SPANS_S[-1]
+SPANS_S = (900, 3600, DAY_S)  # each a multiple of the one before
+QUARTER_S = SPANS_S[0]
 FORM = 1  # to be raised when cells come to mean something else: then all are computed anew
 FORGOTTEN = 0
 STEP_S = 32 * DAY_S

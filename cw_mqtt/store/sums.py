@@ -24,10 +24,10 @@ from sqlalchemy import (
 from cw_mqtt.config.contract import DAY_TARIFF, NIGHT_TARIFF
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Energy
-from cw_mqtt.records import EnergySum, Key, Range
+from cw_mqtt.records import MICROSECONDS, EnergySum, Key, Range
 from cw_mqtt.store.interval_energy import SUMS, added_up, carried
 from cw_mqtt.store.measures import NEWEST, NEWEST_FIRST, OF_SENSOR, OF_TIME, WHOLE_ROWS, whole
-from cw_mqtt.store.ranges import MICROSECONDS, TIMES, bounds, ceil_div, first, last, until_ts, way
+from cw_mqtt.store.ranges import TIMES, bounds, ceil_div, first, last, until_ts, way
 from cw_mqtt.store.rollups import ALL, BUILT_TS, FORM, QUARTER_S, SPANS_S, Mark, find_mark
 from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensor_slugs
 

@@ -10,12 +10,21 @@ from sqlalchemy import Connection, Engine, func, select
 
 from cw_mqtt.config.contract import line_on
 from cw_mqtt.config.settings import Settings
-from cw_mqtt.records import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.records import (
+    MICROSECONDS,
+    Author,
+    Deletion,
+    EnergySum,
+    Key,
+    Provider,
+    Range,
+    StoredMeasure,
+)
 from cw_mqtt.store.bounded import Heavy, bounded
 from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import quickly, snapshot, transaction
 from cw_mqtt.store.measures import ADDED, measure_row
-from cw_mqtt.store.ranges import MICROSECONDS, count_measures, list_after, list_measures
+from cw_mqtt.store.ranges import count_measures, list_after, list_measures
 from cw_mqtt.store.rollups import lock, refresh_locked
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures_types, providers, sensors

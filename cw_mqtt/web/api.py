@@ -5,13 +5,21 @@ from decimal import ROUND_CEILING, Decimal
 from itertools import chain, islice
 from typing import Any, Protocol
 
-from cw_mqtt.records import Author, Deletion, EnergySum, Key, Provider, Range, StoredMeasure
+from cw_mqtt.records import (
+    MICROSECONDS,
+    Author,
+    Deletion,
+    EnergySum,
+    Key,
+    Provider,
+    Range,
+    StoredMeasure,
+)
 from cw_mqtt.web import schemas as schemas
 from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.endpoints import Endpoint, Kind, RefusedError
 from cw_mqtt.web.schemas import Schema
 
-MICROSECONDS = 1_000_000
 MICROSECOND = Decimal("1e-6")
 MOST_LISTED = 100_000
 INSERT = "/api/<sensor>/insert"

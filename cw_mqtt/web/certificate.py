@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from cw_mqtt.config.settings import CertificateSettings
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.errors import ResourceAwayError
 
 log = logging.getLogger(__name__)
 
-DAY_S = 86400
 WARN_DAYS = 14
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which Python has no name for
 

@@ -17,7 +17,7 @@ from typing import Any
 import cherrypy
 
 from cw_mqtt.config.settings import SensorSettings, WebSettings
-from cw_mqtt.config.values import in_url
+from cw_mqtt.config.values import DAY_S, in_url
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
@@ -46,7 +46,6 @@ from cw_mqtt.web.status import FOLDER, StatusPage
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-DAY_S = 86400
 
 
 class WebServer:

@@ -16,9 +16,9 @@ from enum import StrEnum
 from itertools import count, pairwise
 from random import Random
 
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.model import BLOCK_SIZE, TAIL_SIZE
 from cw_mqtt.simulate.firmware import PERIOD_S, SensorFirmware
-from cw_mqtt.simulate.household import DAY_S
 
 BATTERY_CHANGE_S = (1.0, 120.0)
 REPEAT_S = 0.08  # the radio tries 16 times within 79 ms

@@ -5,8 +5,7 @@ import shutil
 import pytest
 
 from cw_mqtt.model import JOULES_PER_KWH
-from cw_mqtt.records import Key, Range
-from cw_mqtt.store.ranges import MICROSECONDS
+from cw_mqtt.records import MICROSECONDS, Key, Range
 from cw_mqtt.store.web_queries import WebQueries
 from tests.home import START_TS, Home, reading
 

@@ -2,7 +2,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.store.refusals import MOST_SAID, Refusals, store_by_halves
+from cw_mqtt.runtime.stages import MOST_SAID
+from cw_mqtt.store.refusals import Refusals, store_by_halves
 
 REFUSED = DBAPIError("", None, ValueError("too large"))
 

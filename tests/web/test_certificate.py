@@ -8,7 +8,8 @@ import pytest
 import trustme
 
 from cw_mqtt.config.settings import CertificateSettings
-from cw_mqtt.web.certificate import DAY_S, Certificate
+from cw_mqtt.config.values import DAY_S
+from cw_mqtt.web.certificate import Certificate
 
 ENDS = datetime(2040, 1, 31, tzinfo=UTC)
 

@@ -15,9 +15,9 @@ import trustme
 from pydantic import SecretStr
 
 from cw_mqtt.config.settings import CertificateSettings
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.web import http_caller
 from cw_mqtt.web import server as web_server
-from cw_mqtt.web.certificate import DAY_S
 from cw_mqtt.web.http_server import HttpServer
 from tests.keys import with_passphrase
 from tests.waiting import DEADLINE_S, wait_until

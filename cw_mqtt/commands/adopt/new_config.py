@@ -18,7 +18,7 @@ from jinja2 import Environment
 from ruamel.yaml import YAML
 
 from cw_mqtt.commands.adopt.old_database import OldSettings
-from cw_mqtt.config.values import KEY_BYTES, SECONDS_A_DAY
+from cw_mqtt.config.values import DAY_S, KEY_BYTES
 from cw_mqtt.store.old_base import OldBase, OldProvider, OldSensor, OldUser
 from cw_mqtt.store.sensors import composed
 
@@ -95,7 +95,7 @@ def night_hours(users: Sequence[OldUser]) -> str | None:
     """Such as `22:00-06:00`: of the first administrator who has hours, else of the first user."""
     for user in sorted(users, key=lambda user: not user.is_admin):
         hours = (user.start_night_rate, user.end_night_rate)
-        times = [_clock(s) for s in hours if s is not None and 0 <= s <= SECONDS_A_DAY]
+        times = [_clock(s) for s in hours if s is not None and 0 <= s <= DAY_S]
         if len(set(times)) == len(hours):
             return "-".join(times)
     return None

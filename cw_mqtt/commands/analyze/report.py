@@ -7,9 +7,9 @@ from typing import Any
 
 from cw_mqtt.commands.analyze.analysis import Case
 from cw_mqtt.commands.analyze.findings import Finding, Likelihood
+from cw_mqtt.commands.common import MOST_SHOWN
 from cw_mqtt.commands.decode import Explained
 
-MOST_SHOWN = 20
 WIDTH = 80
 
 
