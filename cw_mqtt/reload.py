@@ -19,7 +19,7 @@ from cw_mqtt.model import Event
 log = logging.getLogger(__name__)
 
 # `stat` and no notification: those do not come through a container's mount of a single file.
-LOOK_EVERY_S = 1.0
+STAT_EVERY_S = 1.0
 
 Stamp = tuple[int, int, int] | None
 Stamps = dict[Path, Stamp]
@@ -63,7 +63,7 @@ class SettingsWatch:
         while not stopping.is_set():
             self._look()
             works()
-            stopping.wait(LOOK_EVERY_S)
+            stopping.wait(STAT_EVERY_S)
 
     def wake(self) -> None:
         """Nothing to do: `serve` waits for `stopping` itself."""

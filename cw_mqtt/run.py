@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 200
-LOOK_EVERY_S = 1.0
+STAGES_EVERY_S = 1.0
 
 # what to run next, None for nothing; a signal may put something in at any moment
 Wishes = SimpleQueue[Settings | None]
@@ -88,7 +88,7 @@ def next_wish(wishes: Wishes, stages: Stages) -> Settings | None:
     """What to run next, once there is a wish; meanwhile somebody has to look at the stages."""
     while True:
         try:
-            return wishes.get(timeout=LOOK_EVERY_S)
+            return wishes.get(timeout=STAGES_EVERY_S)
         except Empty:
             stages.look()
 

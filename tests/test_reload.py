@@ -24,7 +24,7 @@ from tests.program import HOST, free_port
 from tests.settings import NIGHT_CONTRACT, SENSOR, settings
 from tests.waiting import wait_until
 
-LOOK_EVERY_S = 0.01
+STAT_EVERY_S = 0.01
 BEGINNINGS = 8
 SIMULATED = {"receivers": [{"name": "hall", "port": "simulated:"}]}
 WITH_FILES = """
@@ -58,7 +58,7 @@ class Watched:
     def look(self) -> None:
         """Serve for as long as a file has to stand still, and longer."""
         self.stopping.clear()
-        timer = threading.Timer(50 * LOOK_EVERY_S, self.stopping.set)
+        timer = threading.Timer(50 * STAT_EVERY_S, self.stopping.set)
         timer.start()
         try:
             self.watch.serve(self.stopping, lambda: None)
@@ -72,7 +72,7 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
-    monkeypatch.setattr(reloading, "LOOK_EVERY_S", LOOK_EVERY_S)
+    monkeypatch.setattr(reloading, "STAT_EVERY_S", STAT_EVERY_S)
     return Watched(tmp_path)
 
 

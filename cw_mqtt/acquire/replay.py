@@ -47,7 +47,7 @@ class ReplayReceiver:
 
 Value = TypeVar("Value")
 
-STEP_S = 2.0
+PAUSE_LOOKS_EVERY_S = 2.0
 
 
 def paced(
@@ -66,7 +66,7 @@ def paced(
         first_s = at_s if first_s is None else first_s
         due_s = began_s + (at_s - first_s) / speed
         while (left_s := due_s - time.monotonic()) > 0:
-            if stopping.wait(min(left_s, STEP_S)):
+            if stopping.wait(min(left_s, PAUSE_LOOKS_EVERY_S)):
                 return
             meanwhile()
         yield value

@@ -220,17 +220,17 @@ def with_known(judged: SensorState, known: SensorState) -> SensorState:
     return replace(judged, energy=known.energy, latest=known.latest, identity=known.identity)
 
 
-MOST_WAITING = 10_000
+MOST_CHUNKS_WAITING = 10_000
 BYTES_A_COMMIT = 4096
 FULL_WAIT_S = 2.0
-IDLE_S = 2.0
+IDLE_WAIT_S = 2.0
 
 
 class ChunkQueue:
     """What was heard and is not judged yet; any thread puts in, one takes out."""
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[Chunk | None] = queue.Queue(MOST_WAITING)
+        self._queue: queue.Queue[Chunk | None] = queue.Queue(MOST_CHUNKS_WAITING)
 
     def __len__(self) -> int:
         return self._queue.qsize()
@@ -256,7 +256,7 @@ class ChunkQueue:
         if stopping.is_set() and not self:
             return None
         chunks: list[Chunk] = []
-        size, wait_s = 0, IDLE_S
+        size, wait_s = 0, IDLE_WAIT_S
         with suppress(queue.Empty):
             while size < BYTES_A_COMMIT:
                 if chunk := self._queue.get(timeout=wait_s):

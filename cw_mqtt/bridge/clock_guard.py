@@ -19,9 +19,9 @@ from cw_mqtt.runtime.health import Health
 log = logging.getLogger(__name__)
 
 RELEASE_TS = 1_795_000_000.0  # no clock that is right shows a time before this version was made
-STEP_S = 2.0  # less may pass between the reading of two clocks
+CLOCKS_APART_S = 2.0  # less may pass between the reading of two clocks
 FOLLOWED_WITHIN_S = 60.0
-STEADY_S = 2 * 86400.0  # a clock that nobody has set for so long is taken for right
+TRUSTED_AFTER_S = 2 * 86400.0  # a clock that nobody has set for so long is taken for right
 
 
 class ClockGuard:
@@ -76,8 +76,8 @@ class ClockGuard:
         elif was_set(era, chunk) and chunk.monotonic_s > era.since_s:
             era = self._set(chunk, era)
         self._followed = ahead_s, now_s
-        seen_right = synchronised and abs(ahead_s - era.offset_s) <= STEP_S
-        steady = chunk.monotonic_s - era.since_s > STEADY_S
+        seen_right = synchronised and abs(ahead_s - era.offset_s) <= CLOCKS_APART_S
+        steady = chunk.monotonic_s - era.since_s > TRUSTED_AFTER_S
         if not era.confirmed and (seen_right or steady):
             self._journal.begin_era(replace(era, confirmed=True))
 
@@ -132,7 +132,7 @@ def offset_s(chunk: Chunk) -> float:
 
 def was_set(era: Era, chunk: Chunk) -> bool:
     """Whether the clock was set between the begin of an era and a chunk."""
-    return abs(offset_s(chunk) - era.offset_s) > STEP_S
+    return abs(offset_s(chunk) - era.offset_s) > CLOCKS_APART_S
 
 
 def without_time(reading: Reading) -> Reading:
@@ -146,7 +146,7 @@ def shifted(value: Any, by_s: float, since_ts: float, until_ts: float) -> Any:
     def moved(name: str, old: Any) -> Any:
         if old is None or not (name == "ts" or name.endswith("_ts")):
             return shifted(old, by_s, since_ts, until_ts)
-        if not since_ts - STEP_S <= old <= until_ts + STEP_S:
+        if not since_ts - CLOCKS_APART_S <= old <= until_ts + CLOCKS_APART_S:
             return old
         return old + (round(by_s) if isinstance(old, int) else by_s)
 

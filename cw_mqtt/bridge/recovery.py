@@ -11,7 +11,7 @@ from cw_mqtt.model import JOULES_PER_KWH, Energy, Reading, SensorState
 
 log = logging.getLogger(__name__)
 
-READINGS_AT_ONCE = 5000
+RECOVERED_AT_ONCE = 5000
 
 Count = Callable[[Energy, Reading], Energy]  # what a reading that counts makes of the sums
 
@@ -94,7 +94,7 @@ class GoingOn:
 
     def add_up(self) -> None:
         """Add the readings that have come; those that only got another time counted before."""
-        while self.sums and (entries := self._journal.readings_after(self._seq, READINGS_AT_ONCE)):
+        while self.sums and (entries := self._journal.readings_after(self._seq, RECOVERED_AT_ONCE)):
             for entry in entries:
                 reading, slug = entry.reading, entry.reading.sensor
                 if slug not in self.sums or not reading.verdict.counts:

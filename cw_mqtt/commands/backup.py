@@ -28,7 +28,7 @@ from cw_mqtt.errors import BridgeError, UsageError
 from cw_mqtt.journal.replay_filter import NAME as FILTER
 from cw_mqtt.model import iso_utc
 from cw_mqtt.store.dump import (
-    ROWS_AT_ONCE,
+    DUMPED_AT_ONCE,
     Rows,
     TableEntry,
     Tables,
@@ -118,7 +118,7 @@ def opened(path: Path) -> Iterator[tuple[ZipFile, Manifest]]:
 def rows_in_backup(archive: ZipFile, name: str) -> Iterator[Rows]:
     """The rows of a table, some thousand at a time; numbers are exactly what they were."""
     with archive.open(_member(name)) as file:
-        while lines := list(islice(file, ROWS_AT_ONCE)):
+        while lines := list(islice(file, DUMPED_AT_ONCE)):
             yield [json.loads(line) for line in lines]
 
 

@@ -52,8 +52,8 @@ UNNAMED = {
     5: ("id", "sensor", "watts", "time", "night"),
 }
 NOTHING = {"", "\\n", "null", "-1"}  # -1 and \N: the old base knew no tariff
-NIGHT = {"1", "true", "t", "night"}
-DAY = {"0", "false", "f", "day"}
+NIGHT_WORDS = {"1", "true", "t", "night"}
+DAY_WORDS = {"0", "false", "f", "day"}
 
 
 class Measure(NamedTuple):
@@ -273,6 +273,6 @@ def _night(text: str) -> bool | None:
     text = text.lower()
     if text in NOTHING:
         return None
-    if text not in NIGHT | DAY:
+    if text not in NIGHT_WORDS | DAY_WORDS:
         raise ValueError(f"night: expected 0 or 1, got {text[:40]!r}")
-    return text in NIGHT
+    return text in NIGHT_WORDS

@@ -17,9 +17,9 @@ from cw_mqtt.store import tables
 from cw_mqtt.store.measures import whole
 from cw_mqtt.store.rollups import (
     ALL,
+    BUILD_STEP_S,
     OF_ONE,
     SPANS_S,
-    STEP_S,
     bounds_of,
     build,
     cells_of,
@@ -87,7 +87,7 @@ def check_rollups(engine: Engine, max_gap_s: int, wrong: list[Cell]) -> Iterator
         (found,) = lock(connection, [sensor_id], max_gap_s)
         from_ts = max(from_ts, found.thinned_ts)
         first_ts = next_ts(connection, sensor_id, from_ts)
-        until_ts = ALL if first_ts is None else first_ts - first_ts % DAY_S + STEP_S
+        until_ts = ALL if first_ts is None else first_ts - first_ts % DAY_S + BUILD_STEP_S
         bounds = {"sensor_id": sensor_id, **bounds_of(from_ts, until_ts, max_gap_s)}
         in_cells = bounds | {"until_ts": min(until_ts, found.built_ts)}
         for span_s in SPANS_S:

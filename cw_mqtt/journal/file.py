@@ -18,7 +18,7 @@ from cw_mqtt.private_files import private_folder
 log = logging.getLogger(__name__)
 
 VERSION = 1
-PAGE_BYTES = 1024  # a commit writes whole pages, two or three of them
+JOURNAL_PAGE_BYTES = 1024  # a commit writes whole pages, two or three of them
 TABLES = ("states", "readings", "heard", "retained")
 SCHEMA = """
 CREATE TABLE states (name TEXT PRIMARY KEY, state TEXT NOT NULL);
@@ -188,7 +188,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> Non
     `UsageError` for the file of a newer version.
     """
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    connection.execute(f"PRAGMA page_size = {JOURNAL_PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -205,7 +205,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> Non
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables."""
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    connection.execute(f"PRAGMA page_size = {JOURNAL_PAGE_BYTES}")
     for statement in SCHEMA.split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")

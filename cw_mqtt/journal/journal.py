@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 KEPT_A_SENSOR = 75_600  # stored readings: seven days' worth, at one each 8 s
 MOST_READINGS = 8_000_000  # seven days of a hundred sensors, in 600 MB
 PRUNED_AT_ONCE = 500
-READ_AT_ONCE = 1000
+ENTRIES_AT_ONCE = 1000
 MOST_RUNS = 1000
 SENSOR, KEY = "sensor:", "key:"
 
@@ -304,7 +304,7 @@ class Journal:
     def _of_era(self, connection: sqlite3.Connection) -> Iterator[Reading]:
         """The readings that the present era has dated; there may be millions."""
         seq = self.era.first_seq - 1 if self.era else self._newest
-        while seq < self._newest and (entries := self._entries(connection, seq, READ_AT_ONCE)):
+        while seq < self._newest and (entries := self._entries(connection, seq, ENTRIES_AT_ONCE)):
             yield from (entry.reading for entry in entries if entry.seq <= self._newest)
             seq = entries[-1].seq
 

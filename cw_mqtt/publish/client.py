@@ -40,8 +40,8 @@ from cw_mqtt.publish.send_queue import SendQueue
 from cw_mqtt.publish.topics import Message
 
 KEEPALIVE_S = 15
-ANSWER_WITHIN_S = 20.0
-LATE_S = 2.0
+BROKER_WITHIN_S = 20.0
+OWED_FOR_LONG_S = 2.0
 CONNACK_WITHIN_S = 5.0  # amqtt waits for more of a CONNECT that it does not understand
 TICK_S = 1.0  # paho looks after its keepalive at least this often
 MOST_RECEIVED = 100
@@ -93,7 +93,7 @@ class Connection:
     @property
     def is_late(self) -> bool:
         """Whether the broker owes the acknowledgement of a message for longer than usual."""
-        return self._owing_s() > LATE_S
+        return self._owing_s() > OWED_FOR_LONG_S
 
     @property
     def behind(self) -> bool:
@@ -140,7 +140,7 @@ class Connection:
         """The largest of the messages that the broker has not acknowledged."""
         return self._queue.largest()
 
-    def settle(self, within_s: float = ANSWER_WITHIN_S) -> None:
+    def settle(self, within_s: float = BROKER_WITHIN_S) -> None:
         """Wait until the broker has acknowledged everything."""
         self._wait_until(lambda: not self.waiting, within_s)
 
@@ -209,7 +209,7 @@ class Connection:
                 ) from error
             raise
 
-    def _wait_until(self, condition: Callable[[], bool], within_s: float = ANSWER_WITHIN_S) -> None:
+    def _wait_until(self, condition: Callable[[], bool], within_s: float = BROKER_WITHIN_S) -> None:
         deadline_s = time.monotonic() + within_s
         while not condition():
             left_s = deadline_s - time.monotonic()
@@ -253,7 +253,7 @@ class Connection:
         if self._lost is not None or self._paho.socket() is None:
             code = self._lost.value if self._lost else 0
             raise ResourceAwayError(f"{self._broker} {REFUSALS.get(code) or self._why_closed()}")
-        if self._owing_s() > ANSWER_WITHIN_S:
+        if self._owing_s() > BROKER_WITHIN_S:
             raise ResourceAwayError(f"{self._broker} no longer acknowledges messages")
 
     def _owing_s(self) -> float:

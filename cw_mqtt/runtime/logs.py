@@ -13,7 +13,7 @@ from cw_mqtt.model import iso_utc
 STANDARD_ERROR = 2
 # sd-daemon(3): journald reads the priority from the beginning of the line
 PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
-MOST_WAITING = 1000
+MOST_LINES_WAITING = 1000
 FLUSHED_WITHIN_S = 1.0
 
 
@@ -52,7 +52,7 @@ class PatientHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: queue.Queue[str | threading.Event | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[str | threading.Event | None] = queue.Queue(MOST_LINES_WAITING)
         self._dropped = 0
         threading.Thread(target=self._write, name="log", daemon=True).start()
 

@@ -16,7 +16,7 @@ BOOT_TAIL = bytes(6)
 MOST_POWER_W = 0xFFFF
 PERIOD_S = 8.192  # the watchdog's, nominally
 AWAKE_MS = (830, 880)  # what the timer advances by per packet; builds differ
-FIRST_SENT_MS = (395, 415)
+FIRST_SENT_BETWEEN_MS = (395, 415)
 # What the firmware's offset filter, which settles, makes of a load in the first packets.
 SETTLING = (1.480, 1.034, 0.997, 1.0, 1.0)
 BATTERY_NOISE_MV = 12
@@ -53,7 +53,7 @@ class SensorFirmware:
 
     def reboot(self) -> None:
         """Begin anew, as after a change of the battery."""
-        self._timer_ms = self.random.randint(*FIRST_SENT_MS)
+        self._timer_ms = self.random.randint(*FIRST_SENT_BETWEEN_MS)
         self._tail = BOOT_TAIL
         self._sent = 0
 

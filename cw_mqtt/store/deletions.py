@@ -21,7 +21,7 @@ from cw_mqtt.store.ranges import LISTED, TIMES, bounds, way
 from cw_mqtt.store.rollups import ALL, lock, refresh
 from cw_mqtt.store.tables import deleted_measures, deletions, measures
 
-ROWS_AT_ONCE = 10_000  # a fifth of a second
+DELETED_AT_ONCE = 10_000  # a fifth of a second
 BETWEEN_STEPS_S = 0.15  # who waits to write into SQLite looks each tenth of a second
 KEPT_S = 30 * 86400
 
@@ -116,7 +116,7 @@ def delete_in_steps(
     while True:
         with writing() as connection:
             lock(connection, [sensor_id], max_gap_s)
-            asked = chosen | {"most": ROWS_AT_ONCE}
+            asked = chosen | {"most": DELETED_AT_ONCE}
             count, first_ts, last_ts = connection.execute(NEXT_CHOSEN, asked).one()
             if not count:
                 return
@@ -131,7 +131,7 @@ def delete_in_steps(
             )
         so_far = replace(so_far, last_ts=last_ts, measures=so_far.measures + removed)
         yield so_far
-        if count < ROWS_AT_ONCE:
+        if count < DELETED_AT_ONCE:
             return
         chosen = chosen | {"from_ts": last_ts + 1}
         time.sleep(BETWEEN_STEPS_S)
@@ -177,7 +177,7 @@ def undelete_in_steps(writing: Writing, which: int, max_gap_s: int) -> Iterator[
             oldest_ts = mark.thinned_ts - max_gap_s if mark.thinned_ts else -ALL
             step = {"number": which, "sensor_id": row.sensor_id}
             step |= {"from_ts": oldest_ts, "until_ts": ALL}
-            asked = step | {"most": ROWS_AT_ONCE}
+            asked = step | {"most": DELETED_AT_ONCE}
             count, first_ts, last_ts = connection.execute(NEXT_KEPT, asked).one()
             if not count and not came:
                 raise UsageError(why_none(connection, which, mark.thinned_ts))
@@ -191,7 +191,7 @@ def undelete_in_steps(writing: Writing, which: int, max_gap_s: int) -> Iterator[
             connection.execute(NOTE_BROUGHT, {"number": which, "less": came})
             refresh(connection, {row.sensor_id: [(first_ts, last_ts)]}, max_gap_s)
         yield came
-        if count < ROWS_AT_ONCE:
+        if count < DELETED_AT_ONCE:
             return
         time.sleep(BETWEEN_STEPS_S)
 
@@ -213,7 +213,7 @@ def forget_some(engine: Engine, now_ts: float) -> int:
         if expired is None:
             return 0
         step = {"number": expired, "from_ts": -ALL, "until_ts": ALL}
-        asked = step | {"most": ROWS_AT_ONCE}
+        asked = step | {"most": DELETED_AT_ONCE}
         count, _, last_ts = connection.execute(NEXT_KEPT, asked).one()
         if not count:
             connection.execute(delete(deletions).where(deletion.id == number), {"number": expired})

@@ -10,7 +10,7 @@ from cw_mqtt.errors import BridgeError
 from cw_mqtt.store.schema import repair_sequences
 from cw_mqtt.store.tables import metadata
 
-ROWS_AT_ONCE = 5000
+DUMPED_AT_ONCE = 5000
 
 Rows = list[Sequence[Any]]
 
@@ -51,7 +51,7 @@ def is_empty(connection: Connection) -> bool:
 def rows_of(connection: Connection, name: str, columns: Iterable[str]) -> Iterator[Rows]:
     """The rows of a table, some thousand at a time."""
     query = select(*(metadata.tables[name].c[column] for column in columns))
-    result = connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE))
+    result = connection.execute(query.execution_options(yield_per=DUMPED_AT_ONCE))
     return map(list, result.partitions())
 
 

@@ -30,7 +30,7 @@ from cw_mqtt.journal.file import file_number
 log = logging.getLogger(__name__)
 
 SQLITE_NAME = "citizenwatt.sqlite"
-PAGE_BYTES = 1024  # of a new file; a batch writes whole pages, about eight of them
+DATABASE_PAGE_BYTES = 1024  # of a new file; a batch writes whole pages, about eight of them
 CACHE_KIB = 512  # of each connection, of which there are many; the system keeps the file itself
 BUSY_TIMEOUT_S = 5
 BUSY_PAUSE_S = 0.01
@@ -158,7 +158,7 @@ def switch_to_wal(connection: Any) -> str:
 
     The answer is the mode that it has then, which the file system may limit.
     """
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # in this mode it is too late
+    connection.execute(f"PRAGMA page_size = {DATABASE_PAGE_BYTES}")  # in this mode it is too late
     deadline_s = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:

@@ -13,12 +13,12 @@ from cw_mqtt.store.rollups import QUARTER_S, refresh, stretches
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures, rollups, sensor_slugs, sensors
 
-ROWS_AT_ONCE = 2000
+STREAMED_AT_ONCE = 2000
 GROUPS_AT_ONCE = 2000
 
 Period = tuple[int, int]  # from, until, in s
 
-STREAM = OF_TIME.order_by(*OLDEST_FIRST).execution_options(yield_per=ROWS_AT_ONCE)
+STREAM = OF_TIME.order_by(*OLDEST_FIRST).execution_options(yield_per=STREAMED_AT_ONCE)
 OF_SENSOR = measures.c.sensor_id == whole("sensor_id"), measures.c.timestamp >= 0
 QUARTERS = rollups.c.sensor_id == whole("sensor_id"), rollups.c.span_s == QUARTER_S
 TIMES = union_all(

@@ -15,7 +15,7 @@ from psycopg2 import extensions
 CONNECT_WITHIN_S = 5.0
 STATEMENT_WITHIN_S = 20.0
 LOCKS_WITHIN_S = 10.0
-ANSWER_WITHIN_S = STATEMENT_WITHIN_S + 5.0  # who does not say by then that it took too long
+POSTGRES_WITHIN_S = STATEMENT_WITHIN_S + 5.0  # who does not say by then that it took too long
 
 # Without the later ones a connection whose other end lost its power hangs for hours; compiling
 # a query of ours takes longer than running it. Before version 12 numbers come with 15 digits.
@@ -36,7 +36,7 @@ ARGUMENTS = {
 class PostgresConnection(extensions.connection):
     """A connection that knows how long it waits for an answer."""
 
-    answer_within_s = ANSWER_WITHIN_S
+    answer_within_s = POSTGRES_WITHIN_S
 
 
 def arguments() -> dict[str, Any]:
@@ -78,4 +78,4 @@ def take_time(connection: Any) -> None:
 
 def hurry(connection: Any, *_: object) -> None:
     """Let this connection wait no longer than usual again."""
-    connection.answer_within_s = ANSWER_WITHIN_S
+    connection.answer_within_s = POSTGRES_WITHIN_S

@@ -37,7 +37,7 @@ SPANS_S = (900, 3600, DAY_S)  # each a multiple of the one before
 QUARTER_S = SPANS_S[0]
 FORM = 1  # to be raised when cells come to mean something else: then all are computed anew
 FORGOTTEN = 0
-STEP_S = 32 * DAY_S
+BUILD_STEP_S = 32 * DAY_S
 ALL = 10**18  # later than any measure, and more than there are
 
 Period = tuple[int, int]  # the first and the last time
@@ -214,7 +214,7 @@ def refresh_locked(
         # the measure after the last one carries something else now
         times = [(first, min(last + max_gap_s + 1, found.built_ts)) for first, last in periods]
         if periods and found.open_ts is not None:
-            over_ts = min(max(last for _, last in periods), found.open_ts + STEP_S)
+            over_ts = min(max(last for _, last in periods), found.open_ts + BUILD_STEP_S)
             times.append((found.open_ts, quarter_of(over_ts)))
         for from_ts, until_ts in times:
             quarters = quarter_of(max(from_ts, found.thinned_ts)), until_ts + -until_ts % QUARTER_S
@@ -285,7 +285,7 @@ def build(engine: Engine, max_gap_s: int) -> Iterator[float]:
             (found,) = lock(connection, [sensor_id], max_gap_s)
         if found.open_ts is None:
             return ALL
-        until_ts = found.open_ts - found.open_ts % DAY_S + STEP_S
+        until_ts = found.open_ts - found.open_ts % DAY_S + BUILD_STEP_S
         newest_ts = connection.execute(NEWEST_TS, {"sensor_id": sensor_id}).scalar_one()
         over_ts = min(until_ts, quarter_of(newest_ts))
         compute(connection, [sensor_id], quarter_of(found.open_ts), over_ts, max_gap_s)

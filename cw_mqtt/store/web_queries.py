@@ -29,7 +29,7 @@ from cw_mqtt.store.rollups import lock, refresh_locked
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures_types, providers, sensors
 
-ROWS_AT_ONCE = 500
+LISTED_AT_ONCE = 500
 LONG_RANGE = 2 * 86400 * MICROSECONDS
 LATEST_TS = 253_402_300_799  # the end of the year 9999, the last that dates can say
 
@@ -115,9 +115,9 @@ class WebQueries:
         last: StoredMeasure | None = None
         while True:
             with self._asked(chosen) as connection:
-                some = list_after(connection, chosen, last, ROWS_AT_ONCE)
+                some = list_after(connection, chosen, last, LISTED_AT_ONCE)
             yield from some
-            if len(some) < ROWS_AT_ONCE:
+            if len(some) < LISTED_AT_ONCE:
                 return
             last = some[-1]
 
@@ -185,5 +185,5 @@ class WebQueries:
 
 def is_long(chosen: Range) -> bool:
     """Whether a range may have more than a few measures."""
-    most = LONG_RANGE if chosen.key is Key.TIME else ROWS_AT_ONCE
+    most = LONG_RANGE if chosen.key is Key.TIME else LISTED_AT_ONCE
     return chosen.last - chosen.first > most

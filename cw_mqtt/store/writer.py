@@ -29,7 +29,7 @@ from cw_mqtt.store.tables import bridge_positions
 
 log = logging.getLogger(__name__)
 
-READINGS_AT_ONCE = 500
+STORED_AT_ONCE = 500
 STORE_EVERY_S = 30
 PROVE_EVERY_S = 3
 FLUSH_WITHIN_S = 2
@@ -177,12 +177,12 @@ class DatabaseWriter:
     def _store_batch(self) -> bool:
         """Store the oldest readings that are not stored yet; whether there were any."""
         with self._journal.lock:
-            entries = self._journal.readings_after(self._cursor.seq, READINGS_AT_ONCE)
+            entries = self._journal.readings_after(self._cursor.seq, STORED_AT_ONCE)
             states = self._journal.states()
         if entries:
             self._write_what_can_be(entries)
             self._forget_stored()
-        if len(entries) < READINGS_AT_ONCE:
+        if len(entries) < STORED_AT_ONCE:
             self._stored = states
         return bool(entries)
 

@@ -26,7 +26,7 @@ from cw_mqtt.web.throttle import Throttle, Turns, network_of
 
 REMEMBERED_S = 300.0
 # Fewer than the threads of the web server: a flood of wrong passwords leaves some for the others.
-MOST_WAITING = 4
+MOST_LOGINS_WAITING = 4
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -93,7 +93,7 @@ class Logins:
         self._count = count
         self._throttle = Throttle(monotonic)
         self._secret = secrets.token_bytes(32)
-        self._turns = Turns(MOST_WAITING)
+        self._turns = Turns(MOST_LOGINS_WAITING)
         self._one_writer = threading.Lock()
         self._remembered_until_s: dict[bytes, float] = {}
 

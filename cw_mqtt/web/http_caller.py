@@ -23,7 +23,7 @@ HEAD_WITHIN_S = 10.0
 BODY_WITHIN_S = 10.0
 TAKEN_WITHIN_S = 20.0  # each part of an answer
 LINGER_S = 5.0
-READ_AT_ONCE = 16 * 1024
+RECEIVED_AT_ONCE = 16 * 1024
 
 
 class Wants(Enum):
@@ -94,7 +94,7 @@ def request_of(caller: Caller) -> Steps[Request | None]:
             limits = {"idle": IDLE_S, "head": HEAD_WITHIN_S, "body": BODY_WITHIN_S}
             yield from send(caller, http.invitation())
             caller.within(limits[phase])
-        said = yield from tried(lambda: caller.socket.recv(READ_AT_ONCE))
+        said = yield from tried(lambda: caller.socket.recv(RECEIVED_AT_ONCE))
         if caller.is_late and phase == "idle":
             return None
         if caller.is_late:
@@ -122,7 +122,7 @@ def linger(caller: Caller) -> Steps[None]:
     caller.waits_since_s = time.monotonic()
     caller.break_off(socket.SHUT_WR)
     caller.within(LINGER_S)
-    while (yield from tried(lambda: socket.socket.recv(caller.socket, READ_AT_ONCE))):
+    while (yield from tried(lambda: socket.socket.recv(caller.socket, RECEIVED_AT_ONCE))):
         pass
 
 

@@ -18,8 +18,10 @@ import h11
 MOST_HEAD_BYTES = 16 * 1024
 MOST_HEADERS = 100
 MOST_BODY_BYTES = 64 * 1024  # forms: logins, settings of a page
-MOST_CHUNKS = 100
-TOO_LONG = f"Expected a body of at most {MOST_BODY_BYTES} bytes, in at most {MOST_CHUNKS} chunks."
+MOST_BODY_CHUNKS = 100
+TOO_LONG = (
+    f"Expected a body of at most {MOST_BODY_BYTES} bytes, in at most {MOST_BODY_CHUNKS} chunks."
+)
 NOT_IN_TIME = "The request did not come to its end in time."
 
 # Of two, a proxy might go by the other one; h11 refuses two hosts and two different lengths.
@@ -172,7 +174,7 @@ class HttpConnection:
     def _add(self, data: h11.Data) -> None:
         self._body += data.data
         self._chunks += data.chunk_start
-        if len(self._body) > MOST_BODY_BYTES or self._chunks > MOST_CHUNKS:
+        if len(self._body) > MOST_BODY_BYTES or self._chunks > MOST_BODY_CHUNKS:
             raise RefusedRequestError(413, TOO_LONG)
 
 

@@ -38,7 +38,7 @@ MOST_CONNECTIONS = 128
 MOST_OF_ONE_ADDRESS = 32
 HANDS_SHAKEN_WITHIN_S = 10.0
 ALONE_WITHIN_S = 0.02  # Python does one thing at a time: who is quick is quicker alone
-LOOK_EVERY_S = 0.2  # at deadlines, and whether it is to end
+SWEEP_EVERY_S = 0.2  # at deadlines, and whether it is to end
 END_WITHIN_S = 0.3
 TLS_HANDSHAKE = b"\x16"  # RFC 8446, 5.1
 
@@ -129,7 +129,7 @@ class HttpServer:
                 while not stopping.is_set():
                     self._look_after_deadlines()
                     look()
-                    stopping.wait(LOOK_EVERY_S)
+                    stopping.wait(SWEEP_EVERY_S)
             finally:
                 self._is_ending = True
                 end.close()

@@ -33,7 +33,7 @@ PAGE_METHODS = ("GET", "HEAD")
 API_METHODS = ("GET", "HEAD", "POST")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
-ROWS_AT_ONCE = 500
+ROWS_A_PART = 500
 FOR_PROGRAMS = ("/api", "/health")
 
 Body = bytes | Iterator[bytes]
@@ -187,8 +187,8 @@ def answered(content_type: str, text: str, cache_s: int = 0) -> bytes:
 
 def listed(rows: Iterator[Any], rate: Mapping[str, str]) -> Body:
     """A list as JSON; a long one comes in parts, so that it is never in memory as a whole."""
-    first = list(islice(rows, ROWS_AT_ONCE))
-    if len(first) < ROWS_AT_ONCE:
+    first = list(islice(rows, ROWS_A_PART))
+    if len(first) < ROWS_A_PART:
         return answered(JSON, json.dumps({"data": first, **rate}))
     answered(JSON, "")
     cherrypy.response.stream = True
@@ -198,7 +198,7 @@ def listed(rows: Iterator[Any], rate: Mapping[str, str]) -> Body:
 def in_parts(first: list[Any], others: Iterator[Any], rate: str) -> Iterator[bytes]:
     """The bytes of `{"data": [...], "rate": ...}`, as `json.dumps` would write it."""
     yield f'{{"data": {json.dumps(first)[:-1]}'.encode()
-    while some := list(islice(others, ROWS_AT_ONCE)):
+    while some := list(islice(others, ROWS_A_PART)):
         yield f", {json.dumps(some)[1:-1]}".encode()
     yield f"], {rate[1:]}".encode()
 

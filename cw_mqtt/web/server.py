@@ -45,7 +45,7 @@ from cw_mqtt.web.status import FOLDER, StatusPage
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+FIRST_USER_EVERY_S = 1.0
 
 
 class WebServer:
@@ -148,7 +148,7 @@ class WebServer:
         while is_missing and not stopping.is_set():
             with suppress(ResourceAwayError):
                 is_missing = self._first_user.look()
-            stopping.wait(LOOK_EVERY_S)
+            stopping.wait(FIRST_USER_EVERY_S)
 
     def _listen(self) -> socket.socket:
         settings = self._settings

@@ -625,7 +625,7 @@ def test_what_waits_is_taken_together(monkeypatch):
     waiting = ChunkQueue()
     waiting.put(chunk(1))
     waiting.put(chunk(2))
-    monkeypatch.setattr(bridge, "IDLE_S", 0.0)
+    monkeypatch.setattr(bridge, "IDLE_WAIT_S", 0.0)
 
     assert waiting.take(threading.Event()) == [chunk(1), chunk(2)]
     assert waiting.take(threading.Event()) == []
@@ -652,7 +652,7 @@ def test_what_is_left_is_taken_when_stopping():
 
 
 def test_a_chunk_for_which_no_room_comes_is_not_taken(monkeypatch):
-    monkeypatch.setattr(bridge, "MOST_WAITING", 1)
+    monkeypatch.setattr(bridge, "MOST_CHUNKS_WAITING", 1)
     monkeypatch.setattr(bridge, "FULL_WAIT_S", 0.0)
     waiting = ChunkQueue()
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cw_mqtt.bridge.bridge import Bridge
-from cw_mqtt.bridge.clock_guard import RELEASE_TS, STEADY_S, shifted
+from cw_mqtt.bridge.clock_guard import RELEASE_TS, TRUSTED_AFTER_S, shifted
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Chain, Heard, Packet, SensorState
@@ -384,7 +384,7 @@ def test_whatever_the_clock_did_a_right_one_finds_everything(
         board = Board(Path(folder), database={"keep_measures": "1 day"})
         for kind, number in acts:
             act(board, kind, number)
-        first = board.before_boot if board.computer.up_s < STEADY_S else len(board.sent)
+        first = board.before_boot if board.computer.up_s < TRUSTED_AFTER_S else len(board.sent)
 
         board.computer.set_right()
         board.hear(3)

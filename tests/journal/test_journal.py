@@ -10,7 +10,7 @@ import pytest
 
 from cw_mqtt.errors import InUseError, ResourceAwayError, UsageError
 from cw_mqtt.journal import journal as journal_module
-from cw_mqtt.journal.file import PAGE_BYTES, TABLES
+from cw_mqtt.journal.file import JOURNAL_PAGE_BYTES, TABLES
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.journal.rows import Entry
 from cw_mqtt.model import Chain, Energy, Era, Heard, Packet, Reading, SensorState, Verdict
@@ -211,8 +211,8 @@ def damage(journal, table):
     query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY pageno"
     pages = [page for (page,) in connection.execute(query, (table,))]
     with journal._file.path.open("r+b") as file:
-        file.seek((pages[len(pages) // 2] - 1) * PAGE_BYTES)
-        file.write(b"\xa5" * PAGE_BYTES)
+        file.seek((pages[len(pages) // 2] - 1) * JOURNAL_PAGE_BYTES)
+        file.write(b"\xa5" * JOURNAL_PAGE_BYTES)
     connection.execute("PRAGMA shrink_memory")  # or its cache would hide it
 
 

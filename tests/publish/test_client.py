@@ -135,7 +135,7 @@ def test_a_broker_that_expects_no_tls_is_told_apart(house: House) -> None:
 def test_a_broker_that_stops_answering_counts_as_gone(
     house: House, doorman: Doorman, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "ANSWER_WITHIN_S", 0.2)
+    monkeypatch.setattr(client, "BROKER_WITHIN_S", 0.2)
     house.start_and_wait(**at(doorman))
 
     doorman.holding = True

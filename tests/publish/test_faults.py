@@ -106,7 +106,7 @@ def scene(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Scene]:
     """Everything works, and all is told."""
-    monkeypatch.setattr(client, "ANSWER_WITHIN_S", 0.7)
+    monkeypatch.setattr(client, "BROKER_WITHIN_S", 0.7)
     monkeypatch.setattr(MqttPublisher, "longest_pause_s", 0.3)
     passwords = tmp_path / "passwords"
     set_password(passwords, PASSWORD)

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from cw_mqtt.config.settings import LoggingSettings
-from cw_mqtt.runtime.logs import MOST_WAITING, set_up_logs
+from cw_mqtt.runtime.logs import MOST_LINES_WAITING, set_up_logs
 
 log = logging.getLogger("cw_mqtt.test")
 
@@ -149,12 +149,12 @@ def test_a_reader_that_hangs_costs_lines_that_are_counted_and_stops_nobody(writt
     written(format="text")
     filling = 1000 * "x"
 
-    for number in range(2 * MOST_WAITING):
+    for number in range(2 * MOST_LINES_WAITING):
         log.info("%d %s", number, filling)
 
     *lines, last = read_all(pipe)
     lost = int(re.fullmatch(r"[-\d]+ [:\d]+ WARNING (\d+) log lines are lost.*", last)[1])
-    assert lost == 2 * MOST_WAITING - len(lines) > 0
+    assert lost == 2 * MOST_LINES_WAITING - len(lines) > 0
     assert all(line.endswith(filling) for line in lines)
 
 

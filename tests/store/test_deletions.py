@@ -24,7 +24,7 @@ EVERYTHING = Range(1, Key.TIME, 0, 10**18)
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deletions, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(deletions, "DELETED_AT_ONCE", 7)
     monkeypatch.setattr(deletions, "BETWEEN_STEPS_S", 0)
 
 

@@ -12,7 +12,14 @@ from sqlalchemy import create_engine, literal, select, text
 from cw_mqtt.config.settings import DatabaseSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.store import postgres
-from cw_mqtt.store.engine import PAGE_BYTES, make_engine, patient, quickly, tell_mode, transaction
+from cw_mqtt.store.engine import (
+    DATABASE_PAGE_BYTES,
+    make_engine,
+    patient,
+    quickly,
+    tell_mode,
+    transaction,
+)
 
 ODD_PASSWORD = "a#b@c,d:e/f g%41"
 
@@ -84,7 +91,7 @@ def test_a_new_file_has_small_pages(tmp_path):
         connection.execute(text("CREATE TABLE anything (id INTEGER)"))
         size = connection.execute(text("PRAGMA page_size")).scalar()
 
-    assert size == PAGE_BYTES
+    assert size == DATABASE_PAGE_BYTES
 
 
 def test_a_password_may_hold_any_character(tmp_path, postgres_server):
@@ -135,7 +142,7 @@ def test_a_frozen_server_ends_no_wait_and_is_used_again_when_it_moves(
     engine = make_engine(settings_of(postgres_server.url), tmp_path)
     assert use(engine) == 1
 
-    monkeypatch.setattr(postgres, "ANSWER_WITHIN_S", 0.1)
+    monkeypatch.setattr(postgres, "POSTGRES_WITHIN_S", 0.1)
     monkeypatch.setattr(postgres, "CONNECT_WITHIN_S", 0.2)
     with (
         postgres_server.frozen(),
@@ -174,7 +181,7 @@ def test_only_a_patient_transaction_has_all_the_time(tmp_path, postgres_url):
             limit = connection.execute(text("SHOW statement_timeout")).scalar()
             found.append((limit, connection.connection.dbapi_connection.answer_within_s))
 
-    assert found == [("0", math.inf), ("20s", postgres.ANSWER_WITHIN_S)]
+    assert found == [("0", math.inf), ("20s", postgres.POSTGRES_WITHIN_S)]
     engine.dispose()
 
 

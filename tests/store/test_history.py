@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.history import (
     GROUPS_AT_ONCE,
-    ROWS_AT_ONCE,
+    STREAMED_AT_ONCE,
     sensor_ids,
     stream,
     sums_between,
@@ -60,7 +60,7 @@ def test_measures_are_streamed_in_order_of_time_then_id(home: Home) -> None:
         found = [m.value_w for m in stream(connection, 1, START_TS, START_TS + 9)]
 
     assert found == [2.0, 1.0, 500.5]
-    assert len(found) < ROWS_AT_ONCE
+    assert len(found) < STREAMED_AT_ONCE
 
 
 def test_thinned_out_measures_are_counted_in_the_times_of_a_sensor(measured: Home) -> None:

@@ -517,8 +517,8 @@ def test_a_long_list_comes_in_parts_and_is_the_same(
 ) -> None:
     path = "/{s}/get/watts/by_time/0/1795219200"
     whole = filled.get(path)
-    monkeypatch.setattr("cw_mqtt.web.pages.ROWS_AT_ONCE", page)
-    monkeypatch.setattr("cw_mqtt.store.web_queries.ROWS_AT_ONCE", page)
+    monkeypatch.setattr("cw_mqtt.web.pages.ROWS_A_PART", page)
+    monkeypatch.setattr("cw_mqtt.store.web_queries.LISTED_AT_ONCE", page)
 
     answer = filled.house.site.call(f"/api/{path.format(s=filled.sensor)[1:]}")
 

@@ -8,7 +8,7 @@ import pytest
 from cw_mqtt.records import Account, Role
 from cw_mqtt.runtime.health import resident_mb
 from cw_mqtt.web import passwords
-from cw_mqtt.web.auth import MOST_WAITING, Logins, TooManyGuessesError
+from cw_mqtt.web.auth import MOST_LOGINS_WAITING, Logins, TooManyGuessesError
 from cw_mqtt.web.endpoints import RefusedError
 from cw_mqtt.web.passwords import HASHER, NOBODYS_HASH
 from cw_mqtt.web.throttle import FREE_GUESSES
@@ -204,21 +204,23 @@ def test_after_the_replacement_the_login_is_remembered(
 def test_more_than_a_few_waiting_checks_are_refused(logins: Logins, hasher: Hasher) -> None:
     hasher.may_go_on.clear()
 
-    with ThreadPoolExecutor(3 + MOST_WAITING) as callers:
-        asked = [callers.submit(logins.check, "ada", "no", HERE) for _ in range(3 + MOST_WAITING)]
+    with ThreadPoolExecutor(3 + MOST_LOGINS_WAITING) as callers:
+        asked = [
+            callers.submit(logins.check, "ada", "no", HERE) for _ in range(3 + MOST_LOGINS_WAITING)
+        ]
         finished = as_completed(asked, timeout=DEADLINE_S)
         refused = [next(finished), next(finished)]
         hasher.may_go_on.set()
 
     assert [type(future.exception()) for future in refused] == [RefusedError] * 2
-    assert [f.result() for f in asked if f not in refused] == [None] * (1 + MOST_WAITING)
+    assert [f.result() for f in asked if f not in refused] == [None] * (1 + MOST_LOGINS_WAITING)
 
 
 def test_checks_by_several_threads_leave_no_memory_behind(password_hash: str) -> None:
     logins = Logins(Stored(ada=password_hash))
     before_mb = resident_mb()
 
-    with ThreadPoolExecutor(1 + MOST_WAITING) as callers:
+    with ThreadPoolExecutor(1 + MOST_LOGINS_WAITING) as callers:
         list(callers.map(logins.check, ["ada"] * 5, ["guess"] * 5, [HERE] * 5))
 
     assert resident_mb() - before_mb < 30

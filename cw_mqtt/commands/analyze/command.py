@@ -25,7 +25,7 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.model import BLOCK_SIZE, Chunk
 from cw_mqtt.runtime.logs import set_up_logs
 
-MOST_CHUNKS = 100_000  # of a port that is listened to for long, the newest: half a week of packets
+CHUNKS_KEPT = 100_000  # of a port that is listened to for long, the newest: half a week of packets
 HEX_APART_S = 60.0  # packets given as hex have no times; this explains some lost between them
 
 
@@ -101,7 +101,7 @@ def _listen(
 ) -> Sequence[Chunk]:
     """What a receiver's port hands over for `duration`, or until Ctrl+C."""
     set_up_logs(settings.logging)
-    chunks: deque[Chunk] = deque(maxlen=MOST_CHUNKS)
+    chunks: deque[Chunk] = deque(maxlen=CHUNKS_KEPT)
     seconds = int(duration.total_seconds())
     with (
         suppress(KeyboardInterrupt),
