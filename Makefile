@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help run test check firmware bench bench-full torture addon clean
+.PHONY: help run test check firmware bench bench-full torture screenshots addon clean
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
@@ -54,6 +54,9 @@ bench-full: $(READY_TO_TEST) ## measure years of history (an hour, and 40 GB in 
 torture: $(READY_TO_TEST) ## attack sensors and the web, simulate a year, run all tests at full length (hours)
 	$(BIN)/python -m tests.torture
 	CW_MQTT_TORTURE=1 $(PYTEST) --timeout=7200
+
+screenshots: $(READY_TO_TEST) ## make the pictures in docs/images anew
+	$(BIN)/python -m tests.screenshots
 
 addon: $(READY_TO_RUN) ## make build/addon/cw_mqtt, the folder that Home Assistant installs as an add-on
 	@rm -rf build

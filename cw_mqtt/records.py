@@ -1,6 +1,6 @@
 """What the database has for those who ask: measures, ranges, sums, users, deletions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -121,6 +121,20 @@ class EnergySum:
         )
 
 
+class Cell(NamedTuple):
+    """What the measures of a quarter hour or an hour carry: measured time, energy, highest W."""
+
+    start_ts: int
+    seconds: int
+    energy_j: float
+    max_w: float
+
+    @property
+    def mean_w(self) -> float:
+        """Mean power of the measured time."""
+        return self.energy_j / self.seconds if self.seconds else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class PeriodTotal:
     """What one sensor used in a period, and what that costs at the prices valid then.
@@ -200,3 +214,31 @@ class Token:
     role: Role
     created_ts: int
     used_ts: int | None
+
+
+PERIOD_COLUMNS = (
+    *("sensor", "from", "until", "kwh", "day_kwh", "night_kwh", "mean_w", "min_w", "max_w"),
+    "measured_s",
+)
+COST_COLUMNS = ("cost", "currency")
+DIGITS = 9  # of kWh and mean W: sums of rows are as exact as they are
+
+
+def period_row(
+    sensor: str, total: PeriodTotal, time: Callable[[int], str], currency: str | None
+) -> tuple[object, ...]:
+    """A period as exports write it; without a contract it has no `COST_COLUMNS`.
+
+    Only the measured time is known where no measure is.
+    """
+    row = (sensor, time(total.from_ts), time(total.until_ts), *_energy_columns(total.energy))
+    return (*row, round(total.cost, DIGITS), currency) if currency else row
+
+
+def _energy_columns(energy: EnergySum | None) -> tuple[object, ...]:
+    if energy is None:
+        return (*[None] * 6, 0)
+    day_kwh, night_kwh = energy.kwh
+    numbers = (day_kwh + night_kwh, day_kwh, night_kwh, sum(energy.mean_w))
+    rounded = (round(number, DIGITS) for number in numbers)
+    return (*rounded, energy.min_w, energy.max_w, energy.seconds)

@@ -209,14 +209,13 @@ def _make_web(web: WebSettings, parts: _Parts) -> Service:
     settings = parts.settings
     return WebServer(
         web,
-        sensors=settings.sensors,
+        settings,
         journal=parts.journal,
         health=parts.health,
         queries=WebQueries(parts.engine, settings, flush=parts.writer.flush),
         is_night=Contract(settings).is_night,
         accounts=Accounts(parts.engine),
         tokens=Tokens(parts.engine),
-        base_topic=settings.mqtt.base_topic if settings.mqtt else None,
         tell=parts.events.append,
         clock=parts.bridge.now,
     )

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the broker and the reverse proxies that tests need, where that works without asking.
+# Installs the broker, the reverse proxies and the browser that tests need, where that works without asking.
 # Never fails: without one of them its tests are skipped (or fail, where CI=true).
 set -u
 
@@ -14,7 +14,7 @@ install() {
 }
 
 missing=
-for program in mosquitto mosquitto_sub nginx haproxy caddy; do
+for program in mosquitto mosquitto_sub nginx haproxy caddy chromium; do
     command -v $program >/dev/null || missing="$missing $program"
 done
 if [ -z "$missing" ]; then exit 0; fi

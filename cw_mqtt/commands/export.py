@@ -17,16 +17,12 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.measure.periods import LAST_TS, STEPS, instant_of, period_edges, period_start
 from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.model import iso_utc
-from cw_mqtt.records import EnergySum
+from cw_mqtt.records import COST_COLUMNS, PERIOD_COLUMNS, period_row
 from cw_mqtt.store.engine import snapshot
 from cw_mqtt.store.history import sensor_ids, stream, times, totals_between
 from cw_mqtt.store.measures import UNKNOWN
 
 MEASURE = ("sensor", "time", "watts", "night")
-ENERGY = ("kwh", "day_kwh", "night_kwh", "mean_w", "min_w", "max_w", "measured_s")
-PERIOD = ("sensor", "from", "until", *ENERGY)
-COST = ("cost", "currency")
-DIGITS = 9  # of kWh and mean W: sums of rows are as exact as they are
 
 Row = Sequence[Any]
 
@@ -109,14 +105,16 @@ class Exporter:
         self._settings = settings
         self._zone = settings.timezone
         self._wanted = wanted
-        self._costs = COST if settings.providers else ()
         self._contract = Contract(settings)
         self._time: Callable[[int], str] = iso_utc if wanted.utc else self._local_time
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of what is in a row."""
-        return (*PERIOD, *self._costs) if self._wanted.step else MEASURE
+        if not self._wanted.step:
+            return MEASURE
+        costs = COST_COLUMNS if self._contract.currency else ()
+        return (*PERIOD_COLUMNS, *costs)
 
     def rows(self, sensor_id: int, name: str) -> Iterator[Row]:
         """The rows of one sensor in order of time."""
@@ -140,25 +138,13 @@ class Exporter:
             yield name, self._time(measure.timestamp), measure.value_w, night
 
     def _periods(self, sensor_id: int, name: str, edges: Iterable[int]) -> Iterator[Row]:
-        energy = self._settings.energy
-        asked = self._connection, self._contract, sensor_id, edges, energy.max_gap_s
+        max_gap_s = self._settings.energy.max_gap_s
+        asked = self._connection, self._contract, sensor_id, edges, max_gap_s
         for total in totals_between(*asked):
-            bounds = self._time(total.from_ts), self._time(total.until_ts)
-            cost = (round(total.cost, DIGITS), energy.currency) if self._costs else ()
-            yield (name, *bounds, *_energy_columns(total.energy), *cost)
+            yield period_row(name, total, self._time, self._contract.currency)
 
     def _local_time(self, ts: int) -> str:
         return datetime.fromtimestamp(ts, self._zone).isoformat()
-
-
-def _energy_columns(energy: EnergySum | None) -> Row:
-    """The columns `ENERGY`; only the measured time is known where no measure is."""
-    if energy is None:
-        return (*[None] * (len(ENERGY) - 1), 0)
-    day_kwh, night_kwh = energy.kwh
-    numbers = (day_kwh + night_kwh, day_kwh, night_kwh, sum(energy.mean_w))
-    rounded = (round(number, DIGITS) for number in numbers)
-    return (*rounded, energy.min_w, energy.max_w, energy.seconds)
 
 
 def _chosen_sensors(known: dict[str, int], names: Iterable[str]) -> dict[int, str]:

@@ -77,6 +77,20 @@ class Contract:
         """The tariff that holds at an instant."""
         return self._at(ts)[0]
 
+    def changes(self, from_ts: int, until_ts: int) -> Iterator[tuple[int, TariffSettings]]:
+        """The tariff with which a time begins, and each other one with its first second."""
+        ts, before = from_ts, None
+        while ts < until_ts:
+            tariff, seconds = self._at(ts)
+            if tariff is not before:
+                yield ts, tariff
+            before = tariff
+            ts += min(seconds, QUARTER_S - ts % QUARTER_S)  # clocks change at whole quarters
+
+    def threshold_w(self, ts: int) -> int:
+        """The power that is subscribed to at an instant; 0 for an unknown one."""
+        return self._line_at(ts).threshold_w
+
     def is_night(self, ts: int) -> bool:
         """What the old tables and the old API know of an instant's tariff."""
         return self.tariff_at(ts).name == NIGHT_TARIFF

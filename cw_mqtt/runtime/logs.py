@@ -5,6 +5,7 @@ import logging
 import os
 import queue
 import threading
+from collections import deque
 from contextlib import suppress
 
 from cw_mqtt.config.settings import LoggingSettings
@@ -15,6 +16,22 @@ STANDARD_ERROR = 2
 PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 MOST_LINES_WAITING = 1000
 FLUSHED_WITHIN_S = 1.0
+
+
+RECENT: deque[str] = deque(maxlen=200)
+
+
+class RecentHandler(logging.Handler):
+    """Remembers the newest lines, for the page."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        RECENT.append(self.format(record))
+
+
+def recent_lines(most: int) -> list[str]:
+    """The newest log lines, the newest last."""
+    return list(RECENT)[-most:]
 
 
 class JournaldFormatter(logging.Formatter):
@@ -110,7 +127,9 @@ def set_up_logs(settings: LoggingSettings) -> None:
     }
     handler = PatientHandler()
     handler.setFormatter(formatters[form])
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    recent = RecentHandler()
+    recent.setFormatter(formatters["text"])
+    logging.basicConfig(handlers=[handler, recent], level=logging.WARNING, force=True)
     logging.getLogger("cw_mqtt").setLevel(settings.level.upper())
 
 

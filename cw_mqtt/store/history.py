@@ -7,7 +7,8 @@ from operator import itemgetter
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from cw_mqtt.measure.tariff import Contract, Quarter
-from cw_mqtt.records import MICROSECONDS, EnergySum, Key, PeriodTotal, Range, StoredMeasure
+from cw_mqtt.records import MICROSECONDS, Cell, EnergySum, Key, PeriodTotal, Range, StoredMeasure
+from cw_mqtt.store.engine import quickly
 from cw_mqtt.store.measures import ADDED, OF_TIME, OLDEST_FIRST, measure_row, stored_measure, whole
 from cw_mqtt.store.rollups import QUARTER_S, refresh, stretches
 from cw_mqtt.store.sums import energy_sums
@@ -28,6 +29,22 @@ TIMES = union_all(
         for ts, chosen in ((measures.c.timestamp, OF_SENSOR), (rollups.c.start_ts, QUARTERS))
         for function in (func.min, func.max)
     )
+)
+
+CELLS = (
+    select(
+        rollups.c.start_ts,
+        rollups.c.seconds,
+        (rollups.c.day_j + rollups.c.night_j).label("energy_j"),
+        rollups.c.max_w,
+    )
+    .where(
+        rollups.c.sensor_id == whole("sensor_id"),
+        rollups.c.span_s == whole("span_s"),
+        rollups.c.start_ts >= whole("from_ts"),
+        rollups.c.start_ts < whole("until_ts"),
+    )
+    .order_by(rollups.c.start_ts)
 )
 
 # not from `WHOLE_ROWS`: its condition on the timestamp would make SQLite go through all of them
@@ -101,6 +118,14 @@ def totals_between(
         bill = contract.bill(quarters)
         charge = contract.standing_charge(from_ts, until_ts) if total else 0.0
         yield PeriodTotal(from_ts, until_ts, total, bill.energy_j, bill.cost, charge)
+
+
+def cells_between(
+    connection: Connection, sensor_id: int, span_s: int, from_ts: int, until_ts: int
+) -> list[Cell]:
+    """The quarter hours or hours (UTC) of a time that are over, without those not measured."""
+    asked = {"sensor_id": sensor_id, "span_s": span_s, "from_ts": from_ts, "until_ts": until_ts}
+    return [Cell._make(row) for row in quickly(connection, CELLS, asked)]
 
 
 def add_missing(

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
@@ -10,12 +10,15 @@ from sqlalchemy import Connection, Engine, func, select
 
 from cw_mqtt.config.contract import line_on
 from cw_mqtt.config.settings import Settings
+from cw_mqtt.measure.tariff import Contract
 from cw_mqtt.records import (
     MICROSECONDS,
     Author,
+    Cell,
     Deletion,
     EnergySum,
     Key,
+    PeriodTotal,
     Provider,
     Range,
     StoredMeasure,
@@ -23,11 +26,12 @@ from cw_mqtt.records import (
 from cw_mqtt.store.bounded import Heavy, bounded
 from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import quickly, snapshot, transaction
+from cw_mqtt.store.history import cells_between, times, totals_between
 from cw_mqtt.store.measures import ADDED, measure_row
 from cw_mqtt.store.ranges import count_measures, list_after, list_measures
 from cw_mqtt.store.rollups import lock, refresh_locked
 from cw_mqtt.store.sums import energy_sums
-from cw_mqtt.store.tables import measures_types, providers, sensors
+from cw_mqtt.store.tables import measures_types, providers, sensor_slugs, sensors
 
 LISTED_AT_ONCE = 500
 LONG_RANGE = 2 * 86400 * MICROSECONDS
@@ -71,6 +75,7 @@ class WebQueries:
         self._engine = engine
         self._settings = settings
         self._max_gap_s = settings.energy.max_gap_s
+        self._contract = Contract(settings)
         self._clock = clock
         self._flush = flush
         # SQLite lets writers that meet wait for ever longer, up to a tenth of a second
@@ -126,14 +131,35 @@ class WebQueries:
         with self._asked(chosen) as connection:
             return energy_sums(connection, chosen, step, self._max_gap_s)
 
+    def slugs(self) -> dict[str, int]:
+        """The id of each sensor by its slug."""
+        with transaction(self._engine) as connection:
+            return dict(connection.execute(select(sensor_slugs)).all())
+
+    def span(self, sensor_id: int) -> tuple[int, int] | None:
+        """When a sensor's oldest and newest measures are; None without any."""
+        with self._asked() as connection:
+            return times(connection, sensor_id)
+
+    def totals(self, sensor_id: int, *ranges: Sequence[int]) -> list[list[PeriodTotal]]:
+        """What is used from each edge to the next, and what it costs, for each of some ranges."""
+        with self._asked() as connection:
+            asked = connection, self._contract, sensor_id
+            return [list(totals_between(*asked, edges, self._max_gap_s)) for edges in ranges]
+
+    def cells(self, sensor_id: int, span_s: int, from_ts: int, until_ts: int) -> list[Cell]:
+        """The quarter hours (900 s) or hours (UTC) of a time that are measured and over."""
+        with self._asked() as connection:
+            return cells_between(connection, sensor_id, span_s, from_ts, until_ts)
+
     @contextmanager
-    def _asked(self, chosen: Range) -> Iterator[Connection]:
+    def _asked(self, chosen: Range | None = None) -> Iterator[Connection]:
         """A snapshot with all that waits stored, for a question of bounded cost.
 
         Raises `BusyError` when too many long ranges are being read.
         """
         self._flush()
-        place = self._heavy if is_long(chosen) else nullcontext()
+        place = self._heavy if chosen and is_long(chosen) else nullcontext()
         with place, snapshot(self._engine) as connection, bounded(connection):
             yield connection
 

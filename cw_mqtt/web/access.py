@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ SCRIPT_HEADER = "X-Requested-With"
 COOKIE = "cw-mqtt"  # and the installation, since cookies do not tell ports apart
 RAW_COOKIE = "cw_mqtt.cookie"  # in the WSGI environment, hidden from CherryPy
 BASE = "cw_mqtt.base"  # in the WSGI environment
+BELIEVED_S = 3600.0
+MOST_SEEN = 100
 LONGEST_AGE_S = 400 * 86400  # the most that browsers keep; the session ends earlier by itself
 
 # What proxies say of their callers, each in its way.
@@ -141,6 +144,7 @@ class Access:
         self._proxies = proxies
         self._installation = installation
         self._is_database_away = is_database_away
+        self._seen: dict[str, tuple[Account, float]] = {}  # by hash of the key, the newest last
 
     def require(self, fields: Mapping[str, str]) -> Caller:
         """Who it is; `fields` are those of its form.
@@ -148,16 +152,13 @@ class Access:
         Raises `NotLetInError`, `TooManyGuessesError`, and `RefusedError` when the database is
         unavailable.
         """
-        with self._reachable():
-            return self._find(fields)
-
-    def _find(self, fields: Mapping[str, str]) -> Caller:
         authorization = cherrypy.request.headers.get("Authorization", "")
         if credentials := form_credentials(fields) or basic_credentials(authorization):
             account = self.log_in(*credentials)
             return of_user(account)
         if token := bearer_token(authorization):
-            found = self._tokens.find(key_hash(token))
+            with self._reachable():
+                found = self._tokens.find(key_hash(token))
             if not found:
                 raise NotLetInError(WRONG_TOKEN)
             return Caller(f"token {found.name}", found.role, f"user token role {found.name} write")
@@ -174,11 +175,28 @@ class Access:
         return account
 
     def session(self) -> Account | None:
-        """Whose browser it is, None for one that is not logged in."""
+        """Whose browser it is, None for one that is not logged in.
+
+        While the database is unavailable nobody can change that, and who was seen within the hour
+        still sees what the pages know without it.
+        """
         if not (key := self._session_key()):
             return None
-        with self._reachable():
-            return self._accounts.session(key_hash(key))
+        hashed, now_s = key_hash(key), time.monotonic()
+        try:
+            with self._reachable():
+                found = self._accounts.session(hashed)
+        except RefusedError:
+            account, seen_s = self._seen.get(hashed, (None, 0.0))
+            if account is None or now_s - seen_s > BELIEVED_S:
+                raise
+            return account
+        self._seen.pop(hashed, None)
+        if found:
+            self._seen[hashed] = found, now_s
+            if len(self._seen) > MOST_SEEN:
+                self._seen.pop(next(iter(self._seen)), None)
+        return found
 
     def begin_session(self, owner: Account) -> None:
         """Let this browser be that user, instead of whose it was."""
@@ -192,6 +210,7 @@ class Access:
         """Log this browser out."""
         if key := self._session_key():
             self._accounts.end_session(key_hash(key))
+            self._seen.pop(key_hash(key), None)
         self._set_cookie("", 0)
 
     def address(self) -> str:
@@ -228,7 +247,7 @@ class Access:
 
     def _set_cookie(self, value: str, max_age_s: int) -> None:
         parts = [f"{self._cookie_name()}={value}", f"Path={base_path() or '/'}"]
-        parts += [f"Max-Age={max_age_s}", "HttpOnly", "SameSite=Strict"]
+        parts += [f"Max-Age={max_age_s}", "HttpOnly", "SameSite=Lax"]
         parts += ["Secure"] * self._is_tls()
         cherrypy.response.headers["Set-Cookie"] = "; ".join(parts)
 

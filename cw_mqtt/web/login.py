@@ -12,7 +12,7 @@ from cw_mqtt.web.access import Access, NotLetInError, base_path
 from cw_mqtt.web.auth import TooManyGuessesError
 from cw_mqtt.web.endpoints import RefusedError
 from cw_mqtt.web.first_user import FirstUser
-from cw_mqtt.web.status import TEMPLATES
+from cw_mqtt.web.page.rendering import language, render
 
 PATH = "/login"
 # Of this server: not //host, nor \host, which browsers take for the same.
@@ -65,9 +65,10 @@ class LoginPage:
         return see(PATH)
 
     def _form(self, target: str, login: str = "", problem: str = "") -> str:
-        return TEMPLATES.get_template("login.html").render(
-            target=target, login=login, problem=problem, first=self._first_user.is_wanted
-        )
+        t = language()
+        is_first = self._first_user.is_wanted
+        values = {"target": target, "login": login, "problem": problem, "is_first": is_first}
+        return render("login.html", t, t("log_in"), **values)
 
 
 def login_address(target: str) -> str:
@@ -76,7 +77,7 @@ def login_address(target: str) -> str:
 
 
 def local(target: str) -> str:
-    """The target if it is on this server, else the status page."""
+    """The target if it is on this server, else the first page."""
     return target if LOCAL_PATH.fullmatch(target) else "/"
 
 

@@ -1,5 +1,6 @@
 """The CherryPy application: which path gives what, to whom, and how errors look."""
 
+import gzip
 import html
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,14 +28,16 @@ from cw_mqtt.web.auth import TooManyGuessesError
 from cw_mqtt.web.credentials import form_fields
 from cw_mqtt.web.endpoints import Call, Endpoint, Kind, RefusedError, find_call
 from cw_mqtt.web.login import login_address, see
-from cw_mqtt.web.status import TEMPLATES
+from cw_mqtt.web.page.rendering import language, render, switch_language
 
 PAGE_METHODS = ("GET", "HEAD")
 API_METHODS = ("GET", "HEAD", "POST")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 ROWS_A_PART = 500
-FOR_PROGRAMS = ("/api", "/health")
+COMPRESSED_FROM = 1024
+GZIP_LEVEL = 6
+FOR_PROGRAMS = ("/api", "/health", "/live", "/metrics")
 
 Body = bytes | Iterator[bytes]
 
@@ -54,13 +57,15 @@ HEADERS_OF_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 class Page:
     """What one path answers; `cache_s` is for what changes only with its address.
 
-    `body` is told who asks, None when anybody may.
+    `body` is told who asks, None when anybody may. What `has_secrets` is never compressed: who
+    sees the length of an answer and can put words into it would guess them one by one.
     """
 
     content_type: str
     body: Callable[[Caller | None], str]
     needs_login: bool = True
     cache_s: int = 0
+    has_secrets: bool = False
 
 
 class Pages:
@@ -101,7 +106,7 @@ class Pages:
     def _offers(self, path: str) -> dict[str, Callable[[], Body]]:
         """What each method does at a path; empty when nothing is there."""
         offers: dict[str, Callable[[], Body]] = {}
-        if page := self._pages.get(path):
+        if page := self._pages.get(path) or self._pages.get(family(path)):
             offers |= dict.fromkeys(PAGE_METHODS, lambda: self._page(page))
         if form := self._forms.get(path):
             offers["POST"] = lambda: self._form(form)
@@ -110,8 +115,11 @@ class Pages:
         return offers
 
     def _page(self, page: Page) -> bytes:
+        if target := switch_language():
+            return answered(HTML, see(target))
         caller = self._access.require({}) if page.needs_login else None
-        return answered(page.content_type, page.body(caller), page.cache_s)
+        body = answered(page.content_type, page.body(caller), page.cache_s)
+        return body if page.has_secrets else compressed(body)
 
     def _form(self, form: Callable[[Mapping[str, str]], str]) -> bytes:
         refuse_other_sites()
@@ -133,6 +141,12 @@ class Pages:
         finally:
             is_unwanted.reset(asked)
         return answered(JSON, json.dumps({"data": data, **rate}))
+
+
+def family(path: str) -> str:
+    """The entry for all paths like this one: `/day/*` of `/day/2026-11-25`."""
+    _, first, *rest = path.split("/")
+    return f"/{first}/*{'.csv' * path.endswith('.csv')}" if rest else ""
 
 
 class TryLaterError(cherrypy.HTTPError):  # type: ignore[misc]  # CherryPy has no types
@@ -180,9 +194,30 @@ def not_let_in(error: NotLetInError) -> bytes:
 
 def answered(content_type: str, text: str, cache_s: int = 0) -> bytes:
     """A body with what belongs to it."""
-    caching = f"max-age={cache_s}" if cache_s else "no-store"
+    caching = f"max-age={cache_s}, immutable" if cache_s else "no-store"
     cherrypy.response.headers.update({"Content-Type": content_type, "Cache-Control": caching})
     return text.encode()
+
+
+def compressed(body: bytes) -> bytes:
+    """The same in a fifth of its length, if it is long and its caller can read that."""
+    headers = cherrypy.response.headers
+    headers["Vary"] = "Accept-Encoding, Accept-Language, Cookie"
+    if len(body) <= COMPRESSED_FROM or not takes_gzip(
+        cherrypy.request.headers.get("Accept-Encoding", "")
+    ):
+        return body
+    headers["Content-Encoding"] = "gzip"
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a caller names gzip, and not to refuse it (RFC 9110, 12.5.3)."""
+    for part in accept_encoding.lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
 
 
 def listed(rows: Iterator[Any], rate: Mapping[str, str]) -> Body:
@@ -219,7 +254,7 @@ def error_page(status: str, message: str, **_: str) -> str:
         response.headers["Content-Type"] = JSON
         return json.dumps({"data": None, "error": message})
     response.headers["Content-Type"] = HTML
-    return TEMPLATES.get_template("error.html").render(status=status, message=message)
+    return render("error.html", language(), status, message=message)
 
 
 class Request(cherrypy.Application.request_class):  # type: ignore[misc]  # CherryPy has no types

@@ -9,28 +9,35 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import cherrypy
 
-from cw_mqtt.config.settings import SensorSettings, WebSettings
-from cw_mqtt.config.values import DAY_S, in_url
+from cw_mqtt.config.settings import Settings, WebSettings
+from cw_mqtt.config.values import in_url
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
 from cw_mqtt.runtime.health import Health
-from cw_mqtt.web.access import Access, Proxies, is_local
+from cw_mqtt.web.access import Access, Caller, Proxies, is_local
 from cw_mqtt.web.api import Api, WebQueries
-from cw_mqtt.web.auth import Accounts, Logins, Tokens
+from cw_mqtt.web.auth import Logins
 from cw_mqtt.web.certificate import WARN_DAYS, Certificate
 from cw_mqtt.web.changes import Changes
 from cw_mqtt.web.first_user import FirstUser
 from cw_mqtt.web.http_server import HttpServer, listen
-from cw_mqtt.web.login import LoginPage
+from cw_mqtt.web.login import LoginPage, see
 from cw_mqtt.web.openapi import document
+from cw_mqtt.web.page.account import AccountPage, AccountStore, TokenStore
+from cw_mqtt.web.page.history import KINDS, HistoryPages
+from cw_mqtt.web.page.home import HomePage
+from cw_mqtt.web.page.house import HistoryQueries, House
+from cw_mqtt.web.page.now import live, pill_of
+from cw_mqtt.web.page.rendering import ADDRESSES, ASSETS, FOLDER, Visit, render, visit
+from cw_mqtt.web.page.system import system_page
 from cw_mqtt.web.pages import (
     HEADERS,
     HEADERS_OF_TLS,
@@ -41,19 +48,31 @@ from cw_mqtt.web.pages import (
     Pages,
     application,
 )
-from cw_mqtt.web.status import FOLDER, StatusPage
 
 log = logging.getLogger(__name__)
 
 FIRST_USER_EVERY_S = 1.0
+CSV = "text/csv; charset=utf-8"
+# the addresses of the old base's pages
+MOVED = {
+    "/conso": "/",
+    "/settings": "/system",
+    "/install": "/system",
+    "/help": "/about",
+    "/community": "/about",
+}
+KEPT_S = 365 * 86400  # its name changes with what is in it
+
+
+class Queries(WebQueries, HistoryQueries, Protocol):
+    """The database, as the API and the pages need it."""
 
 
 class WebServer:
-    """Serves the status page, the API and `/health` (a `stages.Service`).
+    """Serves the pages, the API and `/health` (a `stages.Service`).
 
     `queries`, `accounts` and `tokens` ask the database and raise `ResourceAwayError` when it is
-    away. `is_night` says whether a second is in the night tariff.
-    `base_topic` is the MQTT one, None when nothing is published. `tell` takes what happens.
+    away. `is_night` says whether a second is in the night tariff. `tell` takes what happens.
     """
 
     name = "web"
@@ -62,37 +81,41 @@ class WebServer:
 
     def __init__(
         self,
-        settings: WebSettings,
+        web: WebSettings,
+        settings: Settings,
         *,
-        sensors: Sequence[SensorSettings],
         journal: Journal,
         health: Health,
-        queries: WebQueries,
+        queries: Queries,
         is_night: Callable[[int], bool],
-        accounts: Accounts,
-        tokens: Tokens,
-        base_topic: str | None = None,
+        accounts: AccountStore,
+        tokens: TokenStore,
         tell: Callable[[Event], None] = lambda event: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings, self._health, self._clock = settings, health, clock
+        self._settings, self._health, self._clock = web, health, clock
         self._changes = Changes(tell, clock)
         self._first_user = FirstUser(accounts)
         self._warned_days: int | None = None
-        self._certificate = Certificate(settings.tls) if settings.tls else None
+        self._certificate = Certificate(web.tls) if web.tls else None
         logins = Logins(accounts, count=lambda what: health.count("web", what))
-        proxies = Proxies(settings.trusted_proxies, settings.base_path)
+        proxies = Proxies(web.trusted_proxies, web.base_path)
         access = Access(
             logins, accounts, tokens, proxies, lambda: journal.installation, self._is_database_away
         )
-        api = Api(queries, self._changes, settings.max_returned_values, clock)
+        api = Api(queries, self._changes, web.max_returned_values, clock)
         login = LoginPage(access, self._first_user)
-        status = StatusPage(sensors, journal, health, base_topic, clock)
-        self._offered = table(status, health, login, api)
-        forms = {"/login": login.log_in, "/logout": login.log_out}
+        house = House(settings, journal, health, queries, clock)
+        account = AccountPage(house, access, accounts, tokens)
+        self._offered = views(house, account) | table(health, login, api)
+        forms = {
+            "/login": login.log_in,
+            "/logout": login.log_out,
+            "/account": lambda fields: account.change(visit(), fields),
+        }
         rate = partial(rate_at, is_night, clock)
         pages = Pages(self._offered, forms, api.endpoints(), access, rate)
-        headers = HEADERS | HEADERS_OF_TLS if settings.tls else HEADERS
+        headers = HEADERS | HEADERS_OF_TLS if web.tls else HEADERS
         self._application = application(pages, headers, proxies.base_path)
         self._headers = headers
 
@@ -169,17 +192,51 @@ def rate_at(is_night: Callable[[int], bool], clock: Callable[[], float]) -> str:
     return "night" if is_night(int(clock())) else "day"
 
 
-def table(status: StatusPage, health: Health, login: LoginPage, api: Api) -> dict[str, Page]:
-    """What each path gives, beside the API."""
+def views(house: House, account: AccountPage) -> dict[str, Page]:
+    """What people look at."""
+    history = HistoryPages(house)
+    home = HomePage(house, history)
+
+    def period(caller: Caller | None) -> str:
+        return history.html(visit(caller), cherrypy.request.path_info)
+
+    def now(caller: Caller | None) -> str:
+        asked = visit(caller)
+        return live(house, house.sensor(asked.query.get("sensor")), asked.t)
+
+    def rows(caller: Caller | None) -> str:
+        return history.csv(visit(caller), cherrypy.request.path_info)
+
+    return {
+        "/": Page(HTML, lambda caller: home.html(visit(caller))),
+        "/live": Page(JSON, now),
+        "/system": Page(HTML, lambda caller: system_page(house, visit(caller))),
+        "/account": Page(HTML, lambda caller: account.html(visit(caller)), has_secrets=True),
+        "/about": Page(HTML, lambda caller: about(house, visit(caller))),
+        **dict.fromkeys((f"/{kind}" for kind in KINDS), Page(HTML, period)),
+        **dict.fromkeys((f"/{kind}/*" for kind in KINDS), Page(HTML, period)),
+        **dict.fromkeys((f"/{kind}/*.csv" for kind in KINDS), Page(CSV, rows)),
+        "/years.csv": Page(CSV, rows),
+        **{old: moved(new) for old, new in MOVED.items()},
+        **{ADDRESSES[file]: asset(content_type, file) for file, content_type in ASSETS.items()},
+    }
+
+
+def about(house: House, visit: Visit) -> str:
+    """What the figures mean."""
+    t = visit.t
+    common = {"here": "about", "pill": pill_of(house, t), "logged_in": visit.logged_in}
+    return render("about.html", t, t("about_page"), **common)
+
+
+def table(health: Health, login: LoginPage, api: Api) -> dict[str, Page]:
+    """What each other path gives, beside the API."""
     described = json.dumps(document(api.endpoints()))
     return {
-        "/": Page(HTML, lambda who: status.html(who.name if who and who.by_cookie else None)),
         "/login": Page(HTML, lambda _: login.html(), needs_login=False),
         "/health": Page(JSON, lambda _: told(health), needs_login=False),
         "/health/details": Page(JSON, lambda _: json.dumps(health.report())),
         "/api/openapi.json": Page(JSON, lambda _: described, needs_login=False),
-        "/status.css": asset("text/css; charset=utf-8", "status.css"),
-        "/status.js": asset("text/javascript; charset=utf-8", "status.js"),
     }
 
 
@@ -193,7 +250,12 @@ def told(health: Health) -> str:
     return json.dumps({"status": report["status"], "stages": stages})
 
 
+def moved(path: str) -> Page:
+    """Where an old address leads; what stands after its `#` goes along by itself."""
+    return Page(HTML, lambda _: see(path), needs_login=False)
+
+
 def asset(content_type: str, file: str) -> Page:
     """A file of the page; it has nothing to hide."""
     text = (FOLDER / file).read_text(encoding="utf-8")
-    return Page(content_type, lambda _: text, needs_login=False, cache_s=DAY_S)
+    return Page(content_type, lambda _: text, needs_login=False, cache_s=KEPT_S)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cw_mqtt.commands.export import COST, MEASURE, PERIOD
+from cw_mqtt.commands.export import MEASURE
+from cw_mqtt.records import COST_COLUMNS, PERIOD_COLUMNS
 from tests.commands.installation import Installation
 from tests.home import START_TS, reading
 
@@ -164,7 +165,7 @@ def test_an_export_that_failed_leaves_the_file_that_was_there(here: Installation
     assert [path.name for path in here.folder.glob("file*")] == ["file"]
 
 
-@pytest.mark.parametrize("columns", [MEASURE, (*PERIOD, *COST)])
+@pytest.mark.parametrize("columns", [MEASURE, (*PERIOD_COLUMNS, *COST_COLUMNS)])
 def test_the_documentation_shows_the_columns_that_are_written(columns: tuple[str, ...]) -> None:
     assert f"    {','.join(columns)}\n" in DOCUMENTATION
 

@@ -122,7 +122,7 @@ STRANGE = (
 USUAL = (
     request("GET /health"),
     request("GET /login?next=/"),
-    request("GET /status.css", "If-None-Match: x", "Accept: text/css,*/*;q=0.1"),
+    request("GET /page.css", "If-None-Match: x", "Accept: text/css,*/*;q=0.1"),
     request("GET /", "Accept: text/html", "Cookie: cw-mqtt-a=b"),
     request("GET /api/1/get/watts/by_id/-1", f"Authorization: {BASIC}"),
     request(f"GET /api/1/get/euros/by_time/{START_TS}/{END_TS}/864000", f"Authorization: {BASIC}"),

@@ -37,6 +37,7 @@ class House(Home):
             engine=self.engine,
             queries=WebQueries(self.engine, self.settings, lambda: NOW_TS),
             is_night=lambda ts: self.night,
+            providers=[NIGHT_CONTRACT],
         ).wait()
         self._numbers = count(1)
 

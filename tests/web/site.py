@@ -6,22 +6,27 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Engine
 
-from cw_mqtt.config.settings import CertificateSettings, SensorSettings, WebSettings
+from cw_mqtt.config.settings import CertificateSettings, WebSettings
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.model import Event
 from cw_mqtt.runtime.health import Health
 from cw_mqtt.runtime.stages import Stage
 from cw_mqtt.store.users import Accounts, Tokens
 from cw_mqtt.store.web_queries import WebQueries
+from cw_mqtt.web.page.rendering import ADDRESSES
 from cw_mqtt.web.server import WebServer
+from tests.settings import SENSOR, settings
 from tests.waiting import DEADLINE_S, wait_until
 
 ADA = ("ada", "correct horse: battery")
 NOW_TS = 1_800_000_000.0
+CSS, JS = ADDRESSES["page.css"], ADDRESSES["page.js"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,8 @@ class Answer:
     text: str
 
 
-def sensor(slug: str, name: str) -> SensorSettings:
-    return SensorSettings.model_validate(
-        {"slug": slug, "name": name, "key": "0123456789abcdef" * 2}
-    )
+def sensor(slug: str, name: str) -> dict[str, Any]:
+    return {**SENSOR, "slug": slug, "name": name}
 
 
 class Site:
@@ -48,37 +51,40 @@ class Site:
         health: Health,
         port: int,
         *,
-        sensors: Sequence[SensorSettings] = (),
+        sensors: Sequence[Mapping[str, Any]] = (SENSOR,),
         engine: Engine,
-        queries: WebQueries | None = None,  # the pages do without
+        queries: WebQueries | None = None,
         is_night: Callable[[int], bool] = lambda ts: False,
         tls: CertificateSettings | None = None,
         trusted_proxies: Sequence[str] = (),
         base_path: str = "",
         tell: Callable[[Event], None] = lambda event: None,
+        clock: Callable[[], float] = lambda: NOW_TS,
+        **changes: Any,
     ) -> None:
         self.port = port
         self.health = health
         self.accounts = Accounts(engine)
         self.tokens = Tokens(engine)
+        web = WebSettings(
+            host="127.0.0.1",
+            port=port,
+            tls=tls,
+            trusted_proxies=tuple(trusted_proxies),
+            base_path=base_path,
+        )
+        its = settings(Path("unused"), sensors=sensors, mqtt={}, **changes)
         self._server = WebServer(
-            WebSettings(
-                host="127.0.0.1",
-                port=port,
-                tls=tls,
-                trusted_proxies=tuple(trusted_proxies),
-                base_path=base_path,
-            ),
-            sensors=sensors,
+            web,
+            its,
             journal=journal,
             health=health,
-            queries=queries,
+            queries=queries or WebQueries(engine, its, clock),
             is_night=is_night,
             accounts=self.accounts,
             tokens=self.tokens,
-            base_topic="citizenwatt",
             tell=tell,
-            clock=lambda: NOW_TS,
+            clock=clock,
         )
         self.start()
 
@@ -129,6 +135,17 @@ class Site:
             connection.request(method, path, body or None, headers)
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read().decode())
+        finally:
+            connection.close()
+
+    def raw_headers(self, path: str, headers: Mapping[str, str]) -> Message:
+        """The headers of an answer whose body may be compressed."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        try:
+            connection.request("GET", path, None, dict(headers))
+            response = connection.getresponse()
+            response.read()
+            return response.headers
         finally:
             connection.close()
 

@@ -21,7 +21,7 @@ from cw_mqtt.web import server as web_server
 from cw_mqtt.web.http_server import HttpServer
 from tests.keys import with_passphrase
 from tests.waiting import DEADLINE_S, wait_until
-from tests.web.site import ADA, NOW_TS, Site
+from tests.web.site import ADA, CSS, NOW_TS, Site
 
 MakeSite = Callable[..., Site]
 
@@ -176,7 +176,7 @@ def test_after_chunks_comes_no_other_request(
 def test_a_body_that_nobody_wanted_is_not_the_next_request(site: Site) -> None:
     inner = "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
     head = f"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: {len(inner)}\r\n\r\n"
-    last = "GET /status.css HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    last = f"GET {CSS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
     answers = site.raw_answers(head + inner + last)
 

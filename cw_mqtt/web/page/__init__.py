@@ -1,0 +1,1 @@
+"""The pages that people look at: what the house uses, and what it costs."""
