@@ -10,6 +10,7 @@ from typing import Any
 
 import cherrypy
 from cherrypy.lib.cptools import log_traceback
+from pydantic_core import to_json
 
 from cw_mqtt.bounds import is_unwanted
 from cw_mqtt.errors import BusyError, ResourceAwayError
@@ -224,18 +225,23 @@ def listed(rows: Iterator[Any], rate: Mapping[str, str]) -> Body:
     """A list as JSON; a long one comes in parts, so that it is never in memory as a whole."""
     first = list(islice(rows, ROWS_A_PART))
     if len(first) < ROWS_A_PART:
-        return answered(JSON, json.dumps({"data": first, **rate}))
+        return answered(JSON, as_json({"data": first, **rate}))
     answered(JSON, "")
     cherrypy.response.stream = True
-    return in_parts(first, rows, json.dumps(rate))
+    return in_parts(first, rows, as_json(rate))
 
 
 def in_parts(first: list[Any], others: Iterator[Any], rate: str) -> Iterator[bytes]:
-    """The bytes of `{"data": [...], "rate": ...}`, as `json.dumps` would write it."""
-    yield f'{{"data": {json.dumps(first)[:-1]}'.encode()
+    """The bytes of `{"data":[...],"rate":...}`, as `as_json` would write it."""
+    yield f'{{"data":{as_json(first)[:-1]}'.encode()
     while some := list(islice(others, ROWS_A_PART)):
-        yield f", {json.dumps(some)[1:-1]}".encode()
-    yield f"], {rate[1:]}".encode()
+        yield f",{as_json(some)[1:-1]}".encode()
+    yield f"],{rate[1:]}".encode()
+
+
+def as_json(value: Any) -> str:
+    """JSON of what has no texts but in ASCII; Python's own module takes three times as long."""
+    return to_json(value).decode()
 
 
 def posted_fields() -> dict[str, str]:
