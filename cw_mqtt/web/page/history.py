@@ -168,7 +168,7 @@ class HistoryPages:
     def painter(self, t: Language) -> Painter:
         """Draws with the contract's tariffs."""
         contract = self._house.contract
-        return Painter(t, self._house.zone, contract.tariffs or ["day"], contract.currency)
+        return Painter(t, self._house.zone, contract.tariffs, contract.currency)
 
     def _period(self, kind: str, name: str) -> NamedPeriod | None:
         zone = self._house.zone
