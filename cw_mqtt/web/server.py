@@ -32,7 +32,8 @@ from cw_mqtt.web.http_server import HttpServer, listen
 from cw_mqtt.web.login import LoginPage, see
 from cw_mqtt.web.openapi import document
 from cw_mqtt.web.page.account import AccountPage, AccountStore, TokenStore
-from cw_mqtt.web.page.history import KINDS, HistoryPages
+from cw_mqtt.web.page.address import KINDS
+from cw_mqtt.web.page.history import HistoryPages
 from cw_mqtt.web.page.home import HomePage
 from cw_mqtt.web.page.house import HistoryQueries, House
 from cw_mqtt.web.page.now import live, pill_of

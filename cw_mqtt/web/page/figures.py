@@ -7,13 +7,14 @@ from datetime import date, datetime
 from statistics import fmean, median
 from zoneinfo import ZoneInfo
 
+from cw_mqtt.config.values import DAY_S
 from cw_mqtt.measure.periods import local_day
 from cw_mqtt.model import JOULES_PER_KWH
 from cw_mqtt.records import Cell, PeriodTotal
 
 WHOLE = 0.98  # measured so far, a time has no gap worth showing
 SURE, COMPARABLE = 0.99, 0.8
-DAY_S, HOUR_S = 86400, 3600
+
 DAYS_OF_FACTS = 7
 FORECAST_FROM_DAY = 3
 

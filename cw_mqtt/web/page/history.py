@@ -2,55 +2,22 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
-from urllib.parse import urlencode
 
 from cw_mqtt.config.settings import SensorSettings
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.measure.named_periods import NamedPeriod
 from cw_mqtt.measure.periods import day_start, local_day
 from cw_mqtt.records import PERIOD_COLUMNS, PeriodTotal, period_row
-from cw_mqtt.web.endpoints import RefusedError
+from cw_mqtt.web.page.address import COMPARED, KINDS, Shown, shown_at
 from cw_mqtt.web.page.house import House
 from cw_mqtt.web.page.language import Language
 from cw_mqtt.web.page.now import pill_of
-from cw_mqtt.web.page.period_chart import UNITS, Chart, Painter
+from cw_mqtt.web.page.period_chart import Chart, Painter
 from cw_mqtt.web.page.rendering import Visit, render
-
-KINDS = ("day", "week", "month", "year", "years")
-COMPARED = ("before", "year", "none")
-FIRST_YEAR = 1970
-AT = "at/"
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What of the history an address means; `period` None is all years.
-
-    `between` are two times of a day, in seconds since the epoch.
-    """
-
-    sensor: SensorSettings
-    period: NamedPeriod | None
-    unit: str
-    compared: str
-    query: Mapping[str, str]
-    between: tuple[int, int] | None = None
-
-    @property
-    def kind(self) -> str:
-        """A word of `KINDS`."""
-        return self.period.kind if self.period else "years"
-
-    def address(self, period: NamedPeriod | None, suffix: str = "", **changes: str) -> str:
-        """The path of another period, asked in the same way but for some changes."""
-        path = f"/{period.kind}/{period.name}" if period else "/years"
-        kept = {name: self.query[name] for name in ("in", "with", "sensor") if name in self.query}
-        query = urlencode({**kept, **changes})
-        return f"{path}{suffix}?{query}" if query else f"{path}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +49,7 @@ class HistoryPages:
 
     def html(self, visit: Visit, path: str) -> str:
         """The page of a period. Raises `RefusedError` for an address of nothing."""
-        shown = self.shown(path, visit.query)
+        shown = shown_at(self._house, path, visit.query)
         try:
             card, away = self.card(shown, visit.t), False
         except ResourceAwayError:
@@ -102,7 +69,7 @@ class HistoryPages:
 
     def csv(self, visit: Visit, path: str) -> str:
         """The same rows as CSV, as `cw-mqtt export --step` writes them."""
-        shown = self.shown(path.removesuffix(".csv"), visit.query)
+        shown = shown_at(self._house, path.removesuffix(".csv"), visit.query)
         edges = self._edges(shown)
         (totals,) = self._house.totals(shown.sensor, self._until_now(shown, edges))
         currency = self._house.contract.currency
@@ -112,19 +79,6 @@ class HistoryPages:
         for total in totals:
             writer.writerow(period_row(shown.sensor.slug, total, self._iso, currency))
         return written.getvalue()
-
-    def shown(self, path: str, query: Mapping[str, str]) -> Shown:
-        """What an address means. Raises `RefusedError`."""
-        kind, _, name = path.strip("/").partition("/")
-        sensor = self._house.sensor(query.get("sensor"))
-        unit, compared = query.get("in", "kwh"), query.get("with", "before")
-        if unit not in UNITS or compared not in COMPARED:
-            raise RefusedError(400, "in is kwh, eur or w; with is before, year or none.")
-        if unit == "eur" and not self._house.contract.currency:
-            unit = "kwh"
-        period = self._period(kind, name)
-        shown = Shown(sensor, period, unit, compared, query)
-        return replace(shown, between=self._between(shown, query))
 
     def today(self, sensor: SensorSettings) -> Shown:
         """The day that is shown at home."""
@@ -169,24 +123,6 @@ class HistoryPages:
         """Draws with the contract's tariffs."""
         contract = self._house.contract
         return Painter(t, self._house.zone, contract.tariffs, contract.currency)
-
-    def _period(self, kind: str, name: str) -> NamedPeriod | None:
-        zone = self._house.zone
-        now = local_day(int(self._house.clock()), zone)
-        if kind == "years" and not name:
-            return None
-        if kind not in KINDS[:-1]:
-            raise RefusedError(404, "There is nothing at this address.")
-        try:
-            if name.startswith(AT):  # as the old base's addresses say it
-                period = NamedPeriod.around(kind, local_day(int(name[len(AT) :][:11]), zone))
-            else:
-                period = NamedPeriod.parse(kind, name) if name else NamedPeriod.around(kind, now)
-        except ValueError as error:
-            raise RefusedError(400, f"{kind}: {error}.") from error
-        if period.first_day > now or period.first_day.year < FIRST_YEAR:
-            raise RefusedError(404, "There is nothing yet at this address.")
-        return period
 
     def _edges(self, shown: Shown) -> list[int]:
         if shown.period:
@@ -326,24 +262,6 @@ class HistoryPages:
             for each in COMPARED
             if shown.kind != "year" or each != "year"
         ]
-
-    def _between(self, shown: Shown, query: Mapping[str, str]) -> tuple[int, int] | None:
-        """Two times of the day that is shown. Raises `RefusedError`."""
-        if shown.kind != "day" or not shown.period or not {"from", "to"} <= query.keys():
-            return None
-        zone, day = self._house.zone, shown.period.first_day
-        start_ts, end_ts = shown.period.bounds(zone)
-        try:
-            first, last = (
-                int(datetime.combine(day, time.fromisoformat(query[name]), zone).timestamp())
-                for name in ("from", "to")
-            )
-        except ValueError as error:
-            raise RefusedError(400, "from and to are times such as 20:00.") from error
-        last = end_ts if query["to"] == "00:00" else last
-        if not start_ts <= first < last <= end_ts:
-            raise RefusedError(400, "from must be before to.")
-        return first, min(last, max(first + 1, int(self._house.clock())))
 
     def _between_words(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import cherrypy
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -77,7 +77,8 @@ def switch_language() -> str | None:
     kept = f"Path={base_path() or '/'}; Max-Age={LANGUAGE_KEPT_S}; SameSite=Lax"
     cherrypy.response.headers["Set-Cookie"] = f"{LANGUAGE_COOKIE}={wanted}; {kept}"
     rest = urlencode([(name, value) for name, value in query if name != "lang"])
-    return f"{request.path_info}?{rest}" if rest else str(request.path_info)
+    path = quote(request.path_info)
+    return f"{path}?{rest}" if rest else path
 
 
 def switched(code: str) -> str:

@@ -152,6 +152,13 @@ def test_a_language_is_switched_to_and_kept(browser: Browser) -> None:
     assert "cw-mqtt-language=fr" in answer.headers["Set-Cookie"]
 
 
+def test_a_switch_of_language_adds_no_header(browser: Browser) -> None:
+    answer = browser.get("/day/x%0d%0aX-Evil:%201?lang=fr")
+
+    assert answer.headers["Location"] == "/day/x%0D%0AX-Evil%3A%201"
+    assert answer.headers["X-Evil"] is None
+
+
 def test_long_pages_are_compressed_for_who_can_read_that_and_the_account_is_not(
     year_site: Site, browser: Browser
 ) -> None:
