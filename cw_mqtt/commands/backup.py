@@ -77,18 +77,18 @@ def write_backup(engine: Engine, data_dir: Path, path: Path, now_ts: float) -> I
 
     The journal is copied last: what the database does not have yet is in it.
     """
-    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+    with ZipFile(path, "w", ZIP_DEFLATED) as zip_file:
         with snapshot(engine) as connection:
             tables = stored_tables(connection)
-            yield from shares_of(total_rows(tables), _write_tables(archive, connection, tables))
+            yield from shares_of(total_rows(tables), _write_tables(zip_file, connection, tables))
         manifest = Manifest(
             revision=HEAD,
             program=__version__,
             created=iso_utc(now_ts),
             tables=tables,
-            journal=_write_journal(archive, path.parent, data_dir / JOURNAL),
+            journal=_write_journal(zip_file, path.parent, data_dir / JOURNAL),
         )
-        archive.writestr(MANIFEST, manifest.model_dump_json(indent=2))
+        zip_file.writestr(MANIFEST, manifest.model_dump_json(indent=2))
 
 
 def check_backup(path: Path) -> Iterator[float]:
@@ -96,28 +96,28 @@ def check_backup(path: Path) -> Iterator[float]:
 
     Raises `UsageError` when it is no backup, or not as it was written.
     """
-    with opened(path) as (archive, _):
-        members = archive.infolist()
-        yield from shares_of(sum(m.file_size for m in members), _read_through(archive))
+    with opened(path) as (zip_file, _):
+        members = zip_file.infolist()
+        yield from shares_of(sum(m.file_size for m in members), _read_through(zip_file))
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[ZipFile, Manifest]]:
     """A backup to read. Raises `UsageError`, also for what is found wrong while reading."""
     try:
-        with ZipFile(path) as archive:
-            manifest = Manifest.model_validate_json(archive.read(MANIFEST))
+        with ZipFile(path) as zip_file:
+            manifest = Manifest.model_validate_json(zip_file.read(MANIFEST))
             refuse_newer(manifest.revision, str(path))
-            yield archive, manifest
+            yield zip_file, manifest
     except (BadZipFile, KeyError, ValueError, EOFError, zlib.error) as error:
         raise UsageError(f"{path} is damaged, or no backup of cw-mqtt: {error}") from error
     except OSError as error:
         raise UsageError(f"cannot use {error.filename or path}: {error.strerror}") from error
 
 
-def rows_in_backup(archive: ZipFile, name: str) -> Iterator[Rows]:
+def rows_in_backup(zip_file: ZipFile, name: str) -> Iterator[Rows]:
     """The rows of a table, some thousand at a time; numbers are exactly what they were."""
-    with archive.open(_member(name)) as file:
+    with zip_file.open(_member(name)) as file:
         while lines := list(islice(file, DUMPED_AT_ONCE)):
             yield [json.loads(line) for line in lines]
 
@@ -151,9 +151,9 @@ def copy_journal(journal: Path, copy: Path) -> dict[str, str]:
     raise BridgeError(f"{journal} is damaged; it cannot be copied")
 
 
-def _write_tables(archive: ZipFile, connection: Connection, tables: Tables) -> Iterator[int]:
+def _write_tables(zip_file: ZipFile, connection: Connection, tables: Tables) -> Iterator[int]:
     for name, entry in tables.items():
-        with archive.open(_member(name), "w", force_zip64=True) as file:
+        with zip_file.open(_member(name), "w", force_zip64=True) as file:
             for rows in rows_of(connection, name, entry.columns):
                 file.write(b"".join(map(_line_of, rows)))
                 yield len(rows)
@@ -163,22 +163,22 @@ def _line_of(row: Iterable[Any]) -> bytes:
     return json.dumps(list(row), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _write_journal(archive: ZipFile, folder: Path, journal: Path) -> str | None:
+def _write_journal(zip_file: ZipFile, folder: Path, journal: Path) -> str | None:
     """Put a copy of the journal in the backup, made in `folder`; what it calls itself, if any."""
     if not journal.exists():
         return None
     with tempfile.TemporaryDirectory(dir=folder) as own_folder:
         copy = Path(own_folder) / JOURNAL
         names = copy_journal(journal, copy)
-        archive.write(copy, JOURNAL)
+        zip_file.write(copy, JOURNAL)
     for name in filters_in(path.name for path in journal.parent.iterdir()):
-        archive.write(journal.with_name(name), name)
+        zip_file.write(journal.with_name(name), name)
     return names["journal"]
 
 
-def _read_through(archive: ZipFile) -> Iterator[int]:
-    for member in archive.infolist():
-        with archive.open(member) as file:
+def _read_through(zip_file: ZipFile) -> Iterator[int]:
+    for member in zip_file.infolist():
+        with zip_file.open(member) as file:
             while piece := file.read(BYTES_AT_ONCE):
                 yield len(piece)
 

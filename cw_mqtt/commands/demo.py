@@ -37,7 +37,7 @@ from cw_mqtt.simulate.firmware import PERIOD_S
 from cw_mqtt.simulate.household import plausible_power_w
 from cw_mqtt.store.engine import make_engine, patient, transaction
 from cw_mqtt.store.history import add_missing
-from cw_mqtt.store.measures import count_measures
+from cw_mqtt.store.measures import count_all_measures
 from cw_mqtt.store.opening import prepare_database
 from cw_mqtt.store.users import Accounts
 from cw_mqtt.web.passwords import hash_password
@@ -157,7 +157,7 @@ def _prepare(settings: Settings, history: timedelta) -> str:
         ids = prepare_database(engine, settings, time.time())
         # a total that is loaded takes no history into account any more
         loaded = any(state.energy.loaded for state in journal.states().values())
-        if history and (loaded or count_measures(engine)):
+        if history and (loaded or count_all_measures(engine)):
             click.echo("The demo has begun already; no history is added.")
         elif history:
             past_s = history.total_seconds()

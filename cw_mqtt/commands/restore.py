@@ -62,7 +62,7 @@ def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool)
     `UsageError` when there is something and not `replace`.
     """
     journal = data_dir / JOURNAL
-    with ExitStack() as held, opened(path) as (archive, manifest):
+    with ExitStack() as held, opened(path) as (zip_file, manifest):
         try:
             held.enter_context(closing(hold(data_dir)))
             takes_journal = _is_journal_taken(manifest, journal, replace=replace)
@@ -73,12 +73,12 @@ def restore_backup(engine: Engine, data_dir: Path, path: Path, *, replace: bool)
         with filling(engine) as connection:
             if not (replace or is_empty(connection)):
                 raise UsageError(f"{place(engine.url)} is not empty; --replace empties it first")
-            counts = fill(connection, manifest.tables, partial(rows_in_backup, archive))
+            counts = fill(connection, manifest.tables, partial(rows_in_backup, zip_file))
             yield from shares_of(total_rows(manifest.tables), counts)
         if takes_journal:
-            with archive.open(JOURNAL) as copy:
+            with zip_file.open(JOURNAL) as copy:
                 _take_journal(copy, journal)
-            archive.extractall(data_dir, filters_in(archive.namelist()))
+            zip_file.extractall(data_dir, filters_in(zip_file.namelist()))
 
 
 def begin_empty(engine: Engine, data_dir: Path) -> None:

@@ -14,7 +14,7 @@ from cw_mqtt.config.values import DAY_S
 from cw_mqtt.errors import BridgeError
 from cw_mqtt.model import iso_utc
 from cw_mqtt.store import tables
-from cw_mqtt.store.measures import whole
+from cw_mqtt.store.measures import int64
 from cw_mqtt.store.rollups import (
     ALL,
     BUILD_STEP_S,
@@ -34,7 +34,7 @@ Cell = tuple[int, int, int]  # sensor id, span in s, start
 EACH = OF_ONE.each
 STORED = {s: select(tables.rollups).where(OF_ONE.cells_between(s, s)) for s in SPANS_S}
 COMPUTED = {  # all from the measures, and not from each other
-    s: cells_of(s, EACH.timestamp, EACH, EACH.timestamp >= whole(f"first_{s}")) for s in SPANS_S
+    s: cells_of(s, EACH.timestamp, EACH, EACH.timestamp >= int64(f"first_{s}")) for s in SPANS_S
 }
 
 

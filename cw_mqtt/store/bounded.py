@@ -37,14 +37,14 @@ def bounded(connection: Connection) -> Iterator[Connection]:
 
 
 class Heavy:
-    """A place for each of a few questions that read much at once."""
+    """A slot for each of a few questions that read much at once."""
 
     def __init__(self) -> None:
-        self._places = threading.BoundedSemaphore(MOST_HEAVY)
+        self._slots = threading.BoundedSemaphore(MOST_HEAVY)
 
     def __enter__(self) -> None:
-        if not self._places.acquire(timeout=HEAVY_WAITS_S):
+        if not self._slots.acquire(timeout=HEAVY_WAITS_S):
             raise BusyError("others are reading long ranges; try again")
 
     def __exit__(self, *error: object) -> None:
-        self._places.release()
+        self._slots.release()

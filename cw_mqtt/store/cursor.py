@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, inspect, select, update
 from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.journal.journal import Journal
 from cw_mqtt.journal.rows import Entry
-from cw_mqtt.store.tables import bridge_positions
+from cw_mqtt.store.tables import cursors
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +20,13 @@ LEFT_BEHIND = (
     "readings stay in the journal; totals continue"
 )
 
-THIS = bridge_positions.c.journal_id == bindparam("journal")
-OF_JOURNAL = select(bridge_positions).where(THIS)
-LAST_INSTALLATION = (
-    select(bridge_positions.c.installation).order_by(bridge_positions.c.seq.desc()).limit(1)
-)
+THIS = cursors.c.journal_id == bindparam("journal")
+OF_JOURNAL = select(cursors).where(THIS)
+LAST_INSTALLATION = select(cursors.c.installation).order_by(cursors.c.seq.desc()).limit(1)
 ADVANCE = (
-    update(bridge_positions)
-    .where(THIS, bridge_positions.c.seq == bindparam("before"))
-    .values(seq=bindparam("after"))
+    update(cursors).where(THIS, cursors.c.seq == bindparam("before")).values(seq=bindparam("after"))
 )
-NOTE_RUNS = update(bridge_positions).where(THIS).values(runs=bindparam("known"))
+NOTE_RUNS = update(cursors).where(THIS).values(runs=bindparam("known"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class Cursor:
 
 def is_known(connection: Connection, journal_id: str) -> bool:
     """Whether the database has stored readings of this journal."""
-    there = inspect(connection).has_table(bridge_positions.name)
+    there = inspect(connection).has_table(cursors.name)
     return there and connection.execute(OF_JOURNAL, {"journal": journal_id}).first() is not None
 
 
@@ -70,7 +66,7 @@ def refuse_other(connection: Connection, journal: Journal, place: str) -> None:
 def begin(connection: Connection, journal_id: str, installation: str) -> None:
     """Have the database take this journal's readings from the first it still has."""
     start = {"journal_id": journal_id, "seq": 0, "installation": installation, "runs": ""}
-    connection.execute(insert(bridge_positions).values(start))
+    connection.execute(insert(cursors).values(start))
 
 
 def load_cursor(connection: Connection, journal: Journal) -> Cursor:

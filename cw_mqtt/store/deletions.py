@@ -16,7 +16,7 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.model import iso_utc
 from cw_mqtt.records import Author, Deletion, Key, Range
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import whole
+from cw_mqtt.store.measures import COLUMNS, int64
 from cw_mqtt.store.ranges import LISTED, TIMES, bounds, way
 from cw_mqtt.store.rollups import ALL, lock, refresh
 from cw_mqtt.store.tables import deleted_measures, deletions, measures
@@ -28,18 +28,18 @@ KEPT_S = 30 * 86400
 Writing = Callable[[], AbstractContextManager[Connection]]
 
 column, deletion, kept = measures.c, deletions.c, deleted_measures.c
-from_ts, until_ts, number = whole("from_ts"), whole("until_ts"), whole("number")
+from_ts, until_ts, number = int64("from_ts"), int64("until_ts"), int64("number")
 
 # `id + 0`: with its plain column SQLite would go by the ids, of all sensors
 CHOSEN = (
-    (column.sensor_id == whole("sensor_id"))
+    (column.sensor_id == int64("sensor_id"))
     & (column.timestamp >= from_ts)
     & (column.timestamp < until_ts)
     & column.value.is_not(None)
-    & (column.id + 0 >= whole("first_id"))
-    & (column.id + 0 < whole("until_id"))
-    & or_(column.timestamp > whole("oldest_ts"), column.id + 0 >= whole("oldest_id"))
-    & or_(column.timestamp < whole("newest_ts"), column.id + 0 <= whole("newest_id"))
+    & (column.id + 0 >= int64("first_id"))
+    & (column.id + 0 < int64("until_id"))
+    & or_(column.timestamp > int64("oldest_ts"), column.id + 0 >= int64("oldest_id"))
+    & or_(column.timestamp < int64("newest_ts"), column.id + 0 <= int64("newest_id"))
 )
 EVERYTHING = {
     "first_id": 0,
@@ -54,20 +54,20 @@ KEPT = (kept.deletion_id == number) & (kept.timestamp >= from_ts) & (kept.timest
 
 def next_rows(timestamp: Any, chosen: Any) -> Any:
     """How many rows are in the next step, and when the first and the last of them is."""
-    rows = select(timestamp.label("ts")).where(chosen).order_by(timestamp).limit(whole("most"))
+    rows = select(timestamp.label("ts")).where(chosen).order_by(timestamp).limit(int64("most"))
     ts = rows.subquery().c.ts
     return select(func.count(ts), func.min(ts), func.max(ts))
 
 
 # built once: building a statement takes longer than running it
 NEXT_CHOSEN, NEXT_KEPT = next_rows(column.timestamp, CHOSEN), next_rows(kept.timestamp, KEPT)
-MOVED = ("id", "timestamp", "value", "night_rate")
 KEEP = insert(deleted_measures).from_select(
-    ["deletion_id", *MOVED], select(number, *(column[name] for name in MOVED)).where(CHOSEN)
+    ["deletion_id", *COLUMNS], select(number, *(column[name] for name in COLUMNS)).where(CHOSEN)
 )
 REMOVE = delete(measures).where(CHOSEN)
 BRING_BACK = insert(measures).from_select(
-    ["sensor_id", *MOVED], select(whole("sensor_id"), *(kept[name] for name in MOVED)).where(KEPT)
+    ["sensor_id", *COLUMNS],
+    select(int64("sensor_id"), *(kept[name] for name in COLUMNS)).where(KEPT),
 )
 FORGET = delete(deleted_measures).where(KEPT)
 TAKEN = select(column.id).join_from(deleted_measures, measures, kept.id == column.id).where(KEPT)
@@ -77,9 +77,9 @@ OLDEST = AT_POSITIONS.order_by(LISTED_BACKWARDS.timestamp, LISTED_BACKWARDS.id)
 NEWEST = AT_POSITIONS.order_by(LISTED_BACKWARDS.timestamp.desc(), LISTED_BACKWARDS.id.desc())
 BY_NUMBER = select(deletions).where(deletion.id == number)
 NOTE = update(deletions).where(deletion.id == number)
-NOTE_DELETED = NOTE.values(last_ts=whole("ts"), measures=deletion.measures + whole("more"))
-NOTE_BROUGHT = NOTE.values(measures=deletion.measures - whole("less"))
-EXPIRED = select(deletion.id).where(deletion.deleted_ts < whole("ts")).order_by(deletion.id)
+NOTE_DELETED = NOTE.values(last_ts=int64("ts"), measures=deletion.measures + int64("more"))
+NOTE_BROUGHT = NOTE.values(measures=deletion.measures - int64("less"))
+EXPIRED = select(deletion.id).where(deletion.deleted_ts < int64("ts")).order_by(deletion.id)
 
 
 def find_chosen(connection: Connection, chosen: Range) -> dict[str, int] | None:

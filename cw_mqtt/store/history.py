@@ -9,7 +9,14 @@ from sqlalchemy import Connection, bindparam, func, select, union_all
 from cw_mqtt.measure.tariff import Contract, Quarter
 from cw_mqtt.records import MICROSECONDS, Cell, EnergySum, Key, PeriodTotal, Range, StoredMeasure
 from cw_mqtt.store.engine import quickly
-from cw_mqtt.store.measures import ADDED, OF_TIME, OLDEST_FIRST, measure_row, stored_measure, whole
+from cw_mqtt.store.measures import (
+    ADD_MEASURE,
+    OF_TIME,
+    OLDEST_FIRST,
+    int64,
+    measure_row,
+    stored_measure,
+)
 from cw_mqtt.store.rollups import QUARTER_S, refresh, stretches
 from cw_mqtt.store.sums import energy_sums
 from cw_mqtt.store.tables import measures, rollups, sensor_slugs, sensors
@@ -20,8 +27,8 @@ GROUPS_AT_ONCE = 2000
 Period = tuple[int, int]  # from, until, in s
 
 STREAM = OF_TIME.order_by(*OLDEST_FIRST).execution_options(yield_per=STREAMED_AT_ONCE)
-OF_SENSOR = measures.c.sensor_id == whole("sensor_id"), measures.c.timestamp >= 0
-QUARTERS = rollups.c.sensor_id == whole("sensor_id"), rollups.c.span_s == QUARTER_S
+OF_SENSOR = measures.c.sensor_id == int64("sensor_id"), measures.c.timestamp >= 0
+QUARTERS = rollups.c.sensor_id == int64("sensor_id"), rollups.c.span_s == QUARTER_S
 TIMES = union_all(
     *(
         select(function(ts).label("ts")).where(*chosen)
@@ -39,17 +46,17 @@ CELLS = (
         rollups.c.max_w,
     )
     .where(
-        rollups.c.sensor_id == whole("sensor_id"),
-        rollups.c.span_s == whole("span_s"),
-        rollups.c.start_ts >= whole("from_ts"),
-        rollups.c.start_ts < whole("until_ts"),
+        rollups.c.sensor_id == int64("sensor_id"),
+        rollups.c.span_s == int64("span_s"),
+        rollups.c.start_ts >= int64("from_ts"),
+        rollups.c.start_ts < int64("until_ts"),
     )
     .order_by(rollups.c.start_ts)
 )
 
-# not from `WHOLE_ROWS`: its condition on the timestamp would make SQLite go through all of them
+# not from `COMPLETE_MEASURES`: there SQLite would go through all of them
 AT_TIMES = select(measures.c.timestamp, measures.c.value).where(
-    measures.c.sensor_id == whole("sensor_id"),
+    measures.c.sensor_id == int64("sensor_id"),
     measures.c.timestamp.in_(bindparam("times", expanding=True)),
 )
 
@@ -146,6 +153,6 @@ def add_missing(
     if not missing:
         return 0
     rows = [measure_row(sensor_id, *point, night=points[point]) for point in missing]
-    connection.execute(ADDED, rows)
+    connection.execute(ADD_MEASURE, rows)
     refresh(connection, {sensor_id: stretches([ts for ts, _ in missing])}, max_gap_s)
     return len(missing)

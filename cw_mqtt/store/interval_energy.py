@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, literal, select
 
-from cw_mqtt.store.measures import NIGHT, OLDEST_FIRST, whole
+from cw_mqtt.store.measures import NIGHT, OLDEST_FIRST, int64
 from cw_mqtt.store.tables import measures
 
 SUMMED = ("measures", "seconds", "day_j", "night_j", "day_w", "night_w")
@@ -30,7 +30,7 @@ def carried(rows: Select[Any], among: ColumnElement[Any] | None = None) -> Subqu
     ).subquery()
     row = each.c
     interval_s = row.timestamp - row.previous_ts
-    measured = interval_s.between(1, whole("max_gap_s"))
+    measured = interval_s.between(1, int64("max_gap_s"))
     mean_w = (drawn(row.previous_value) + drawn(row.value)) / 2
     energy_j = case((measured, mean_w * interval_s), else_=0.0)
     night = row.night_rate == NIGHT

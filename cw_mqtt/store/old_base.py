@@ -23,13 +23,14 @@ from sqlalchemy import (
 from cw_mqtt.config.values import DAY_S
 from cw_mqtt.errors import UsageError
 from cw_mqtt.store.engine import place, transaction
+from cw_mqtt.store.measures import COLUMNS
 from cw_mqtt.store.postgres import ARGUMENTS
 from cw_mqtt.store.schema import HEAD, refuse_newer, revision_of
 from cw_mqtt.store.tables import measures, metadata, providers, sensor_slugs, sensors, users
 
 # What every version of the old base had; the steps of `migrations` add the rest.
 NEEDED = {
-    "measures": {"id", "sensor_id", "value", "timestamp", "night_rate"},
+    "measures": {"sensor_id", *COLUMNS},
     "sensors": {"id", "name", "type_id"},
     "measures_types": {"id", "name"},
     "providers": {"id", "name"},

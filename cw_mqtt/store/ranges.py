@@ -11,33 +11,33 @@ from sqlalchemy import Connection, Select, func, or_, select
 from cw_mqtt.records import MICROSECONDS, Key, Range, StoredMeasure
 from cw_mqtt.store.engine import quickly
 from cw_mqtt.store.measures import (
+    COMPLETE_MEASURES,
     NEWEST_FIRST,
     OF_SENSOR,
     OF_TIME,
     OLDEST_FIRST,
-    WHOLE_ROWS,
+    int64,
     stored_measure,
-    whole,
 )
 from cw_mqtt.store.rollups import ALL, FORM, SPANS_S, find_mark
 from cw_mqtt.store.tables import measures, rollups
 
 column, cell = measures.c, rollups.c
-first, last, until_ts = map(whole, ("first", "last", "until_ts"))
+first, last, until_ts = map(int64, ("first", "last", "until_ts"))
 
 MANY_IDS = 100_000  # from here on, to go through the sensor's measures is the shorter way
-OF_IDS = WHOLE_ROWS.where(column.id >= first, column.id < last)
+OF_IDS = COMPLETE_MEASURES.where(column.id >= first, column.id < last)
 # with its plain column SQLite would go through all measures of the sensor
-OF_FEW_IDS = OF_IDS.where(column.sensor_id + 0 == whole("sensor_id"))
-OF_MANY_IDS = OF_IDS.where(column.sensor_id == whole("sensor_id"))
+OF_FEW_IDS = OF_IDS.where(column.sensor_id + 0 == int64("sensor_id"))
+OF_MANY_IDS = OF_IDS.where(column.sensor_id == int64("sensor_id"))
 BACKWARDS = OF_SENSOR.where(column.timestamp < until_ts).order_by(*NEWEST_FIRST)
 
 # built once: building a statement takes longer than running it
 LISTED: dict[Key | int, Select[Any]] = {
-    Key.ID: OF_FEW_IDS.order_by(*OLDEST_FIRST).limit(whole("most")),
-    MANY_IDS: OF_MANY_IDS.order_by(*OLDEST_FIRST).limit(whole("most")),
-    Key.POSITION: BACKWARDS.offset(whole("skipped")).limit(whole("most")),
-    Key.TIME: OF_TIME.order_by(*OLDEST_FIRST).limit(whole("most")),
+    Key.ID: OF_FEW_IDS.order_by(*OLDEST_FIRST).limit(int64("most")),
+    MANY_IDS: OF_MANY_IDS.order_by(*OLDEST_FIRST).limit(int64("most")),
+    Key.POSITION: BACKWARDS.offset(int64("skipped")).limit(int64("most")),
+    Key.TIME: OF_TIME.order_by(*OLDEST_FIRST).limit(int64("most")),
 }
 # by ids that are looked up first PostgreSQL would go through all measures
 CHOSEN: dict[Key | int, Any] = {
@@ -51,13 +51,13 @@ TIMES = {
     for key, chosen in CHOSEN.items()
 }
 LISTED_AFTER = LISTED[Key.TIME].where(
-    or_(column.timestamp > whole("after_ts"), column.id > whole("after_id"))
+    or_(column.timestamp > int64("after_ts"), column.id > int64("after_id"))
 )
-COUNTED = select(func.count()).select_from(OF_TIME.limit(whole("most")).subquery())
+COUNTED = select(func.count()).select_from(OF_TIME.limit(int64("most")).subquery())
 CELLS_BACKWARDS = (
     select(cell.start_ts, cell.measures)
-    .where(cell.sensor_id == whole("sensor_id"), cell.span_s == whole("span_s"))
-    .where(cell.start_ts >= whole("from_ts"), cell.start_ts < until_ts)
+    .where(cell.sensor_id == int64("sensor_id"), cell.span_s == int64("span_s"))
+    .where(cell.start_ts >= int64("from_ts"), cell.start_ts < until_ts)
     .order_by(cell.start_ts.desc())
 )
 

@@ -10,25 +10,25 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from cw_mqtt.config.values import DAY_S
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import whole
+from cw_mqtt.store.measures import int64
 from cw_mqtt.store.rollups import cell, change_mark, find_mark, lock, next_ts
-from cw_mqtt.store.tables import measures, rollup_marks, set_aside
+from cw_mqtt.store.tables import excluded, measures, rollup_marks
 
 SPARE_DAYS = 2  # a clock that was ahead for up to a day has made as many days more
 MARKED = select(rollup_marks.c.sensor_id).order_by(rollup_marks.c.sensor_id)
 NEWEST_DAY = (
     select(cell.start_ts)
-    .where(cell.sensor_id == whole("sensor_id"), cell.span_s == DAY_S)
-    .where(cell.start_ts <= whole("now_ts"))  # a measure in the future says nothing
+    .where(cell.sensor_id == int64("sensor_id"), cell.span_s == DAY_S)
+    .where(cell.start_ts <= int64("now_ts"))  # a measure in the future says nothing
     .order_by(cell.start_ts.desc())
     .limit(1)
-    .offset(whole("after_days"))
+    .offset(int64("after_days"))
 )
 REMOVE, REMOVE_SET_ASIDE = (
     delete(table).where(
-        table.c.sensor_id == whole("sensor_id"), table.c.timestamp < whole("until_ts")
+        table.c.sensor_id == int64("sensor_id"), table.c.timestamp < int64("until_ts")
     )
-    for table in (measures, set_aside)
+    for table in (measures, excluded)
 )
 
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from cw_mqtt.config.values import DAY_S
 from cw_mqtt.store.engine import begin_writing, quickly, transaction
 from cw_mqtt.store.interval_energy import added_up, carried
-from cw_mqtt.store.measures import WHOLE_ROWS, whole
+from cw_mqtt.store.measures import COMPLETE_MEASURES, int64
 from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensors
 
 SPANS_S = (900, 3600, DAY_S)  # each a multiple of the one before
@@ -73,13 +73,13 @@ class Statements:
 
     def __init__(self, of_sensors: Callable[[Any], Any]) -> None:
         self._of_sensors = of_sensors
-        measured = WHOLE_ROWS.add_columns(measure.sensor_id).where(
+        measured = COMPLETE_MEASURES.add_columns(measure.sensor_id).where(
             of_sensors(measure.sensor_id),
-            measure.timestamp >= whole("from_ts"),
-            measure.timestamp < whole("until_ts"),
+            measure.timestamp >= int64("from_ts"),
+            measure.timestamp < int64("until_ts"),
         )
         self.each = each = carried(measured, among=measure.sensor_id).c
-        begun = each.timestamp >= whole(f"first_{QUARTER_S}")
+        begun = each.timestamp >= int64(f"first_{QUARTER_S}")
         computed = [cells_of(QUARTER_S, each.timestamp, each, begun)] + [
             cells_of(span_s, cell.start_ts, cell, self.cells_between(finer_s, span_s))
             for finer_s, span_s in pairwise(SPANS_S)
@@ -94,7 +94,7 @@ class Statements:
             .with_for_update()
         )
         unmarked = of_sensors(sensors.c.id) & sensors.c.id.not_in(select(mark.sensor_id))
-        new = select(sensors.c.id, literal(FORM), whole("max_gap_s"), literal(0)).where(unmarked)
+        new = select(sensors.c.id, literal(FORM), int64("max_gap_s"), literal(0)).where(unmarked)
         self.add_marks = insert(rollup_marks).from_select(mark.keys(), new)
 
     def run(self, connection: Connection, statement: Any, asked: Mapping[str, Any]) -> Any:
@@ -108,8 +108,8 @@ class Statements:
         return (
             self._of_sensors(cell.sensor_id)
             & (cell.span_s == span_s)
-            & (cell.start_ts >= whole(f"first_{bounds_s}"))
-            & (cell.start_ts < whole(f"until_{bounds_s}"))
+            & (cell.start_ts >= int64(f"first_{bounds_s}"))
+            & (cell.start_ts < int64(f"until_{bounds_s}"))
         )
 
 
@@ -121,14 +121,14 @@ def cells_of(span_s: int, ts: Any, sums: Any, chosen: Any) -> Select[Any]:
 
 
 # an `IN` is written anew each time, which takes as long as the rest
-OF_ONE = Statements(lambda column: column == whole("sensor_id"))
+OF_ONE = Statements(lambda column: column == int64("sensor_id"))
 OF_MANY = Statements(lambda column: column.in_(bindparam("sensor_ids", expanding=True)))
 
-CHANGE_MARK = update(rollup_marks).where(mark.sensor_id == whole("of_sensor"))
+CHANGE_MARK = update(rollup_marks).where(mark.sensor_id == int64("of_sensor"))
 SENSORS = select(sensors.c.id).order_by(sensors.c.id)
-OF_SENSOR = measure.sensor_id == whole("sensor_id")
+OF_SENSOR = measure.sensor_id == int64("sensor_id")
 NEXT_TS = select(func.min(measure.timestamp)).where(
-    OF_SENSOR, measure.timestamp >= whole("from_ts")
+    OF_SENSOR, measure.timestamp >= int64("from_ts")
 )
 NEWEST_TS = select(func.max(measure.timestamp)).where(OF_SENSOR)
 

@@ -15,16 +15,16 @@ from cw_mqtt.errors import UsageError
 from cw_mqtt.journal.rows import Entry, read_state, state_text
 from cw_mqtt.model import SensorState, Verdict
 from cw_mqtt.store.engine import codec_of, storable
-from cw_mqtt.store.measures import ADDED, measure_row, whole
+from cw_mqtt.store.measures import ADD_MEASURE, int64, measure_row
 from cw_mqtt.store.rollups import refresh, stretches
 from cw_mqtt.store.tables import (
     bridge_states,
+    excluded,
     measures,
     measures_types,
     providers,
     sensor_slugs,
     sensors,
-    set_aside,
 )
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ def composed(name: str) -> str:
 Ids = Mapping[str, int]  # of sensors, by slug
 
 # built once: building a statement takes longer than running it
-ADD_SET_ASIDE = insert(set_aside)
+ADD_EXCLUDED = insert(excluded)
 ADD_STATES = insert(bridge_states)
 COPIES = select(bridge_states.c.sensor, bridge_states.c.state)
 
@@ -140,8 +140,8 @@ def one_alike(table: Table) -> Any:
     """One row of a reading, where it was: of several that are alike, it does not matter which."""
     other = table.alias().c
     alike = [
-        other.sensor_id == whole("of_sensor"),
-        other.timestamp == whole("was_ts"),
+        other.sensor_id == int64("of_sensor"),
+        other.timestamp == int64("was_ts"),
         other.value == bindparam("power_w", type_=Double),
     ]
     return table.c.id == select(func.max(other.id)).where(*alike).scalar_subquery()
@@ -149,11 +149,11 @@ def one_alike(table: Table) -> Any:
 
 def move(table: Table) -> Any:
     """Give a reading another time. One that somebody has deleted meanwhile does not come back."""
-    new = {"timestamp": whole("ts"), "night_rate": whole("night")}
+    new = {"timestamp": int64("ts"), "night_rate": int64("night")}
     return update(table).where(one_alike(table)).values(new)
 
 
-MOVE_MEASURE, MOVE_SET_ASIDE = move(measures), move(set_aside)
+MOVE_MEASURE, MOVE_EXCLUDED = move(measures), move(excluded)
 REMOVE_MEASURE = delete(measures).where(one_alike(measures))
 
 
@@ -163,12 +163,12 @@ def add_entries(connection: Connection, entries: Sequence[Entry], ids: Ids, max_
     old = [entry for entry in entries if entry.was_ts is not None]
     undated = [e for e in old if e.reading.verdict is Verdict.UNDATED]
     for statement, chosen, row_of in (
-        (ADDED, [e for e in new if e.reading.verdict.counts], row),
-        (ADD_SET_ASIDE, [e for e in new if not e.reading.verdict.counts], set_aside_row),
+        (ADD_MEASURE, [e for e in new if e.reading.verdict.counts], row),
+        (ADD_EXCLUDED, [e for e in new if not e.reading.verdict.counts], excluded_row),
         (MOVE_MEASURE, [e for e in old if e.reading.verdict.counts], moved_row),
-        (MOVE_SET_ASIDE, [e for e in old if not e.reading.verdict.counts], moved_row),
+        (MOVE_EXCLUDED, [e for e in old if not e.reading.verdict.counts], moved_row),
         (REMOVE_MEASURE, undated, moved_row),
-        (ADD_SET_ASIDE, undated, set_aside_row),
+        (ADD_EXCLUDED, undated, excluded_row),
     ):
         if chosen:
             connection.execute(statement, [row_of(entry, ids) for entry in chosen])
@@ -198,7 +198,7 @@ def moved_row(entry: Entry, ids: Ids) -> dict[str, Any]:
     }
 
 
-def set_aside_row(entry: Entry, ids: Ids) -> dict[str, Any]:
+def excluded_row(entry: Entry, ids: Ids) -> dict[str, Any]:
     """A reading as the columns of `set_aside`."""
     reading = entry.reading
     return {

@@ -26,15 +26,22 @@ from cw_mqtt.errors import ResourceAwayError
 from cw_mqtt.model import Energy
 from cw_mqtt.records import MICROSECONDS, EnergySum, Key, Range
 from cw_mqtt.store.interval_energy import SUMS, added_up, carried
-from cw_mqtt.store.measures import NEWEST, NEWEST_FIRST, OF_SENSOR, OF_TIME, WHOLE_ROWS, whole
+from cw_mqtt.store.measures import (
+    COMPLETE_MEASURES,
+    NEWEST,
+    NEWEST_FIRST,
+    OF_SENSOR,
+    OF_TIME,
+    int64,
+)
 from cw_mqtt.store.ranges import TIMES, bounds, ceil_div, first, last, until_ts, way
 from cw_mqtt.store.rollups import ALL, BUILT_TS, FORM, QUARTER_S, SPANS_S, Mark, find_mark
 from cw_mqtt.store.tables import measures, rollup_marks, rollups, sensor_slugs
 
 column, cell, mark = measures.c, rollups.c, rollup_marks.c
-step, thinned_ts, built_ts = map(whole, ("step", "thinned_ts", "built_ts"))
+step, thinned_ts, built_ts = map(int64, ("step", "thinned_ts", "built_ts"))
 
-POSITION = -whole("counted") - func.row_number().over(order_by=NEWEST_FIRST)
+POSITION = -int64("counted") - func.row_number().over(order_by=NEWEST_FIRST)
 
 
 def group_of(number: Any) -> Any:
@@ -76,7 +83,7 @@ def from_rollups() -> Select[Any]:
     belongs to the group in which it begins. Measures that are in no cell yet are added.
     """
     day_s, *finer_spans_s = reversed(SPANS_S)
-    in_range = (cell.start_ts >= whole("from_ts")) & (cell.start_ts < until_ts)
+    in_range = (cell.start_ts >= int64("from_ts")) & (cell.start_ts < until_ts)
     parts = [cells_in_groups(day_s).where(in_range)]
     split = split_cells(day_s)
     for span_s in finer_spans_s:
@@ -95,7 +102,7 @@ def cells_in_groups(span_s: int) -> Select[Any]:
     if span_s == QUARTER_S:
         chosen |= (cell.start_ts < thinned_ts) & (start >= first) & (start < last)
     return in_groups(start, cell, chosen).where(
-        cell.sensor_id == whole("sensor_id"), cell.span_s == span_s
+        cell.sensor_id == int64("sensor_id"), cell.span_s == span_s
     )
 
 
@@ -110,12 +117,14 @@ def split_cells(span_s: int) -> Subquery:
 def measures_in_groups(split: Subquery) -> Select[Any]:
     """What the measures in split quarter hours carry."""
     start_ts = split.c.start_ts
-    inside = (column.timestamp >= start_ts - whole("max_gap_s")) & (
+    inside = (column.timestamp >= start_ts - int64("max_gap_s")) & (
         column.timestamp < split.c.end_ts
     )
     inside &= column.timestamp < built_ts
-    rows = WHOLE_ROWS.join_from(measures, split, inside).add_columns(start_ts.label("split_ts"))
-    each = carried(rows.where(column.sensor_id == whole("sensor_id")), among=start_ts).c
+    rows = COMPLETE_MEASURES.join_from(measures, split, inside).add_columns(
+        start_ts.label("split_ts")
+    )
+    each = carried(rows.where(column.sensor_id == int64("sensor_id")), among=start_ts).c
     at = each.timestamp * MICROSECONDS
     chosen = (each.timestamp >= each.split_ts) & (each.timestamp >= thinned_ts)
     return in_groups(at, each, chosen & (at >= first) & (at < last))
@@ -124,7 +133,7 @@ def measures_in_groups(split: Subquery) -> Select[Any]:
 def newest_in_groups() -> Select[Any]:
     """What the measures carry that are in no cell yet."""
     rows = OF_SENSOR.where(
-        column.timestamp >= whole("open_ts") - whole("max_gap_s"), column.timestamp < until_ts
+        column.timestamp >= int64("open_ts") - int64("max_gap_s"), column.timestamp < until_ts
     )
     each = carried(rows).c
     at = each.timestamp * MICROSECONDS
@@ -134,10 +143,10 @@ def newest_in_groups() -> Select[Any]:
 
 def stored_in_all() -> Select[Any]:
     """The energy that all measures of each sensor carry, by slug, where the cells hold."""
-    max_gap_s = whole("max_gap_s")
+    max_gap_s = int64("max_gap_s")
     holds = (mark.form == FORM) & (mark.max_gap_s == max_gap_s)
     open_ts = column.timestamp >= BUILT_TS - max_gap_s
-    rows = WHOLE_ROWS.join_from(
+    rows = COMPLETE_MEASURES.join_from(
         rollup_marks, measures, (column.sensor_id == mark.sensor_id) & open_ts
     ).add_columns(mark.sensor_id, BUILT_TS.label("built_ts"))
     each = carried(rows.where(holds), among=mark.sensor_id).c

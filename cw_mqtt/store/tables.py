@@ -164,7 +164,7 @@ rollup_marks = Table(
 )
 
 # readings that are in no total, and why: columns as in `measures`
-set_aside = Table(
+excluded = Table(
     "set_aside",
     metadata,
     long_id_column(),
@@ -209,7 +209,7 @@ deleted_measures = Table(
 )
 
 # how far each journal was read, the names of its runs so far, and its installation's name
-bridge_positions = Table(
+cursors = Table(
     "bridge_positions",
     metadata,
     Column("journal_id", String(255), primary_key=True),

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from cw_mqtt.errors import UsageError
 from cw_mqtt.records import Account, Role, Session, Token
 from cw_mqtt.store.engine import quickly, transaction
-from cw_mqtt.store.measures import whole
+from cw_mqtt.store.measures import int64
 from cw_mqtt.store.tables import first_users, sessions, tokens, users
 
 SESSION_S = 30 * 86400  # how long a browser stays logged in after its last request
@@ -30,8 +30,8 @@ NOTED_EVERY_S = 86400  # when something was used is noted no more often
 ALL = select(users.c.login, users.c.is_admin, users.c.password)
 BY_LOGIN = ALL.where(users.c.login == bindparam("login"))
 # abs: a session that a clock far ahead has dated would be alive for years
-IS_ALIVE = (func.abs(sessions.c.used_ts - whole("now_ts")) < SESSION_S) & (
-    func.abs(sessions.c.begun_ts - whole("now_ts")) < LONGEST_SESSION_S
+IS_ALIVE = (func.abs(sessions.c.used_ts - int64("now_ts")) < SESSION_S) & (
+    func.abs(sessions.c.begun_ts - int64("now_ts")) < LONGEST_SESSION_S
 )
 EXPIRE = delete(sessions).where(~IS_ALIVE)
 # so that it ends with the password, whoever changes that
@@ -43,7 +43,7 @@ LOGGED_IN = (
 BY_SESSION = LOGGED_IN.where(sessions.c.key_hash == bindparam("key_hash"))
 OF_LOGIN = LOGGED_IN.where(users.c.login == bindparam("login")).order_by(sessions.c.id)
 NOTE_FIRST = insert(first_users).from_select(
-    ["made_ts"], select(whole("now_ts")).where(~select(first_users).exists())
+    ["made_ts"], select(int64("now_ts")).where(~select(first_users).exists())
 )
 
 

@@ -27,7 +27,7 @@ from cw_mqtt.store.bounded import Heavy, bounded
 from cw_mqtt.store.deletions import delete_in_steps, find_chosen
 from cw_mqtt.store.engine import quickly, snapshot, transaction
 from cw_mqtt.store.history import cells_between, times, totals_between
-from cw_mqtt.store.measures import ADDED, measure_row
+from cw_mqtt.store.measures import ADD_MEASURE, measure_row
 from cw_mqtt.store.ranges import count_measures, list_after, list_measures
 from cw_mqtt.store.rollups import lock, refresh_locked
 from cw_mqtt.store.sums import energy_sums
@@ -190,7 +190,7 @@ class WebQueries:
             marks = lock(connection, [sensor_id], self._max_gap_s)
             if not marks or ts < marks[0].thinned_ts:
                 return False
-            quickly(connection, ADDED, measure_row(sensor_id, ts, value_w, night=night))
+            quickly(connection, ADD_MEASURE, measure_row(sensor_id, ts, value_w, night=night))
             marks = [mark.with_measure(ts) for mark in marks]
             refresh_locked(connection, marks, {sensor_id: [(ts, ts)]}, self._max_gap_s)
         return True

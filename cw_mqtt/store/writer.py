@@ -25,7 +25,7 @@ from cw_mqtt.store.retention import delete_oldest_day
 from cw_mqtt.store.schema import HEAD
 from cw_mqtt.store.sensors import Ids, add_entries, copy_states, link_sensors, write_providers
 from cw_mqtt.store.sums import stored_sums
-from cw_mqtt.store.tables import bridge_positions
+from cw_mqtt.store.tables import cursors
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ BATCHES_AT_STOP = 4
 Load = Callable[[Mapping[str, SensorState], int], None]
 
 # of a table: a new file in the place of one that was deleted has none
-PROOF = select(bridge_positions.c.seq).limit(1)
+PROOF = select(cursors.c.seq).limit(1)
 
 
 class DatabaseWriter:

@@ -18,7 +18,7 @@ from cw_mqtt.measure.energy import carry
 from cw_mqtt.model import Energy
 from cw_mqtt.records import Key, Range
 from cw_mqtt.store.engine import transaction
-from cw_mqtt.store.measures import ADDED, NIGHT, OF_TIME, OLDEST_FIRST, measure_row
+from cw_mqtt.store.measures import ADD_MEASURE, NIGHT, OF_TIME, OLDEST_FIRST, measure_row
 from cw_mqtt.store.rollups import ALL, SPANS_S, Mark, build, find_mark, forget, refresh
 from cw_mqtt.store.sensors import add_entries
 from cw_mqtt.store.sums import stored_energy
@@ -211,7 +211,7 @@ def test_a_measure_that_is_not_committed_yet_is_in_its_cell(postgres_home: Home)
     home.hear(reading(900))
 
     with transaction(home.engine) as connection, ThreadPoolExecutor(1) as others:
-        connection.execute(ADDED, measure_row(1, START_TS + 8, 7.0, night=False))
+        connection.execute(ADD_MEASURE, measure_row(1, START_TS + 8, 7.0, night=False))
         refresh(connection, {1: [(START_TS + 8, START_TS + 8)]}, MAX_GAP_S)
         storing = others.submit(home.store)
         wait_until(

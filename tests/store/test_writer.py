@@ -15,7 +15,7 @@ from cw_mqtt.records import Key, Range
 from cw_mqtt.store.cursor import Cursor, advance
 from cw_mqtt.store.engine import transaction
 from cw_mqtt.store.flush import request_flush
-from cw_mqtt.store.measures import count_measures
+from cw_mqtt.store.measures import count_all_measures
 from cw_mqtt.store.schema import HEAD
 from cw_mqtt.store.web_queries import WebQueries
 from tests.home import AUTHOR, START_TS, Home, reading
@@ -89,14 +89,14 @@ def test_readings_are_stored_exactly_once_when_the_writer_is_killed(home, tmp_pa
     home.journal.close()
     command = [sys.executable, "-c", CHILD, str(tmp_path), home.url or ""]
     child = subprocess.Popen(command)
-    wait_until(lambda: count_measures(home.engine) > 1_000)
+    wait_until(lambda: count_all_measures(home.engine) > 1_000)
 
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     survivor = Home(tmp_path, home.url)
-    in_database = count_measures(survivor.engine)
+    in_database = count_all_measures(survivor.engine)
     with survivor.running():
-        wait_until(lambda: count_measures(survivor.engine) >= 20_000)
+        wait_until(lambda: count_all_measures(survivor.engine) >= 20_000)
     survivor.close()
 
     assert 0 < in_database < 20_000

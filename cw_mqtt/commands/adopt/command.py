@@ -21,7 +21,7 @@ from cw_mqtt.config.settings import EnergySettings
 from cw_mqtt.errors import UsageError
 from cw_mqtt.store.dump import fill, is_empty, rows_of, stored_tables, total_rows
 from cw_mqtt.store.engine import filling, place, snapshot, transaction
-from cw_mqtt.store.measures import count_measures
+from cw_mqtt.store.measures import count_all_measures
 from cw_mqtt.store.rollups import build
 from cw_mqtt.store.schema import HEAD, bring_up_to_date, repair_sequences, revision_of
 from cw_mqtt.store.sensors import link_slugs
@@ -86,7 +86,7 @@ def adopt_command(
     if as_json:
         click.echo(json.dumps(report(plan, copied, done=acts or plan.is_done)))
     elif acts:
-        click.echo("\n".join(result_lines(plan, copied, count_measures(plan.target.engine))))
+        click.echo("\n".join(result_lines(plan, copied, count_all_measures(plan.target.engine))))
 
 
 def _carry_out(plan: Plan) -> dict[str, int]:
