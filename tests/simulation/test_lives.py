@@ -50,7 +50,7 @@ def test_a_sensor_that_restarts_again_and_again_is_told_in_words_and_once(
     listener.hear([*healthy.sent(0, "v1", 1), *loop.sent(1, "v1", 1)])
 
     assert listener.health.report()["sensors"]["main"]["keeps_restarting"]
-    assert caplog.text.count("restarts so soon that its power is never right") == 1
+    assert caplog.text.count("restarts too often to give valid power readings") == 1
 
     listener.hear(Life("main", 1.01, 1.1).sent(2, "v1", 1))
     assert not listener.health.report()["sensors"]["main"]["keeps_restarting"]
