@@ -1,6 +1,7 @@
 """The page as Chromium shows it."""
 
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def test_a_view_costs_little(year_site: Site, path: str, most_s: float) -> None:
         assert browser.get(path).status == 200
         spent.append(time.process_time() - before_s)
 
-    assert min(spent) <= most_s
+    is_traced = sys.gettrace() is not None  # to count covered lines takes as long again
+    assert min(spent) <= most_s * (1 + is_traced)
 
 
 def test_the_figure_follows_the_newest_packet(open_page: Open, year: Home) -> None:
