@@ -115,7 +115,7 @@ class Logins:
         if pause_s := self._throttle.pause_s(login, address):
             self._count("paused_logins")
             raise TooManyGuessesError(pause_s)
-        # each check takes 19 MiB, and a small board has few cores
+        # each check takes 7 MiB, and a small board has few cores
         with self._turns.turn(network_of(address)):
             is_right = fits(account.password_hash if account else NOBODYS_HASH, password)
         if not is_right:

@@ -33,7 +33,7 @@ from tests.figures import percentile
 from tests.settings import SENSOR
 from tests.waiting import wait_until
 
-MOST_MORE_MB = 35  # a password's check takes 19 for a moment
+MOST_MORE_MB = 22  # a password's check takes 7 for a moment
 MOST_LOG_LINES = 40
 HONEST = 90  # an address from which nobody guesses
 

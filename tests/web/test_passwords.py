@@ -17,7 +17,7 @@ OLD_HASHES = {
 def test_a_hash_is_argon2id_with_19_mib_and_its_own_salt() -> None:
     first, second = hash_password("same"), hash_password("same")
 
-    assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert first.startswith("$argon2id$v=19$m=7168,t=5,p=1$")
     assert first != second
     assert not is_old(first)
 
