@@ -56,7 +56,11 @@ class Doorman:
         if level in self.answers:
             self._turn_away(client, self.answers[level])
             return
-        broker = socket.create_connection((self._broker.host, self._broker.port))
+        try:
+            broker = socket.create_connection((self._broker.host, self._broker.port))
+        except OSError:  # it is being started anew
+            client.close()
+            return
         self._lines += [client, broker]
         broker.sendall(hello)
         threading.Thread(target=self._pass_on, args=(broker, client), daemon=True).start()
