@@ -36,10 +36,6 @@ class Broker(Program):
         """Have it write its store, which a later power cut leaves as it is then."""
         os.kill(self.pid, signal.SIGUSR1)
 
-    def reload(self) -> None:
-        """Have it read its passwords again."""
-        os.kill(self.pid, signal.SIGHUP)
-
     def kill(self) -> None:
         """End it at once, as a power cut does."""
         self._end(signal.SIGKILL)

@@ -52,9 +52,13 @@ class Scene:
         wait_until(lambda: self.house.health.stages()["mqtt"].state == "waiting")
 
     def set_password(self, password: str) -> None:
-        """Change what the broker takes for the bridge's password."""
+        """Change what the broker takes for the bridge's password.
+
+        By a new start: told to read its files again, Mosquitto was seen to die.
+        """
         set_password(self.passwords, password)
-        self.broker.reload()
+        self.broker.stop()
+        self.broker.start()
 
     def retained(self) -> dict[str, str]:
         """What a subscriber that comes now is told."""
