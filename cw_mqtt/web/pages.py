@@ -38,7 +38,7 @@ HTML = "text/html; charset=utf-8"
 ROWS_A_PART = 500
 COMPRESSED_FROM = 1024
 GZIP_LEVEL = 6
-FOR_PROGRAMS = ("/api", "/health", "/live", "/metrics")
+FOR_PROGRAMS = ("/api", "/health", "/live")
 
 Body = bytes | Iterator[bytes]
 

@@ -94,6 +94,19 @@ def test_the_page_tells_which_part_waits_and_why(
     assert "broker &lt;away&gt;" in page
 
 
+@pytest.mark.parametrize(
+    "stage",
+    [
+        *("settings", "receiver hall", "bridge", "mqtt", "database", "sensor hall"),
+        "packets hall",
+    ],
+)
+def test_every_part_has_a_name(make_site: MakeSite, health: Health, stage: str) -> None:
+    health.waiting(stage, "in vain")
+
+    assert "in vain" in system_page(make_site)
+
+
 def test_html_in_a_sensors_name_is_only_text(make_site: MakeSite) -> None:
     page = system_page(make_site, name="<script>alert(1)</script>")
 

@@ -12,7 +12,7 @@ from cw_mqtt.web.page.words import MONTHS, SHORT_MONTHS, SHORT_WEEKDAYS, WEEKDAY
 EN, FR = LANGUAGES["en"], LANGUAGES["fr"]
 SAME = {
     *("seconds", "minutes", "hours", "per_hour", "csv", "kwh", "watts", "pages", "code", "total"),
-    *("corrections", "part_journal", "version"),
+    *("corrections", "version"),
 }
 
 
